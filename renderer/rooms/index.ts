@@ -1,0 +1,2 @@
+/** Rooms: the list, the timeline, writing. */
+export { useRoomListStore } from './room-list-store.ts'

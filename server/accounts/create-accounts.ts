@@ -1,0 +1,143 @@
+import { forbidden } from '../../shared/matrix/errors.ts'
+import type { Environment } from '../observe/environment.ts'
+import type { Store } from '../store/index.ts'
+import { type AccountData, type AccountDataChange, createAccountData } from './account-data.ts'
+import { createActivity } from './activity.ts'
+import { createAnnouncer } from './announcements.ts'
+import type { AccountsForReaders, Profile, Session } from './contract.ts'
+import { createDevices, type DeviceIdGuard, type Devices } from './devices.ts'
+import { createLifecycle, type Lifecycle } from './lifecycle.ts'
+import { type AttemptLimit, createLogin, type Login } from './login.ts'
+import { createModeration, type Moderation } from './moderation.ts'
+import { createPasswords, DEFAULT_COST_LOG2 } from './passwords.ts'
+import { createProfiles, type Profiles } from './profiles.ts'
+import { createRegistration, type Registration } from './registration.ts'
+import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
+import { accountRows } from './store.ts'
+import { createTokens, DEFAULT_ACCESS_TOKEN_LIFETIME_MS } from './tokens.ts'
+import { requireUnreserved } from './usernames.ts'
+
+interface AccountsConfig {
+  /** Anyone may register. */
+  readonly registrationOpen: boolean
+  /** Turns on registration by shared secret. */
+  readonly sharedSecret?: string | undefined
+  /** scrypt's cost as log2(N); lower only in tests. */
+  readonly passwordCostLog2?: number | undefined
+  /** Of access tokens that can be refreshed. */
+  readonly accessTokenLifetimeMs?: number | undefined
+}
+
+/** All use cases of accounts; what the client API calls. Errors are those of the parts that are named. */
+export interface Accounts extends AccountsForReaders, Login, Profiles, Moderation, AsyncDisposable {
+  readonly isRegistrationOpen: boolean
+  readonly sharedSecret: SharedSecret | undefined
+  /**
+   * What can be said against a registration before the client is asked to authenticate.
+   * Spec: client-server-api §POST /register, errors.
+   * @throws MatrixError 403 M_FORBIDDEN where registration is closed; those of `requireAvailable`
+   */
+  requireMayRegister(username: string | undefined): Promise<void>
+  readonly register: Registration['register']
+  readonly hasAccounts: Registration['hasAccounts']
+  /** Spec: client-server-api §Refreshing access tokens. @throws MatrixError 401 M_UNKNOWN_TOKEN */
+  refresh(refreshToken: string): Promise<Session>
+
+  readonly renameDevice: Devices['rename']
+  readonly removeDevices: Lifecycle['removeDevices']
+  readonly removeAllDevices: Lifecycle['removeAllDevices']
+  /** e2ee says which IDs are cross-signing keys, so that no device takes one. */
+  guardDeviceIds(guard: DeviceIdGuard): void
+
+  readonly changePassword: Lifecycle['changePassword']
+  readonly deactivate: Lifecycle['deactivate']
+  /** Goes on with what a stop has cut short. To be called once everybody has subscribed. */
+  readonly resume: Lifecycle['resume']
+
+  readonly accountData: Pick<AccountData, 'setAsClient' | 'getContent' | 'tagsOf' | 'setTag' | 'removeTag'>
+}
+
+/**
+ * @param limitAttempts counts attempts at a password before anything is computed
+ */
+export function createAccounts({
+  environment,
+  store,
+  config,
+  limitAttempts,
+}: {
+  environment: Environment
+  store: Store
+  config: AccountsConfig
+  limitAttempts: AttemptLimit
+}): Accounts {
+  const { logger, random } = environment
+  const accountDataChanged = createAnnouncer<AccountDataChange>('account-data', logger)
+  const deviceAdded = createAnnouncer<{ userId: string; deviceId: string }>('device-added', logger)
+  const deviceRemoved = createAnnouncer<{ userId: string; deviceId: string }>('device-removed', logger)
+  const profileChanged = createAnnouncer<{ userId: string; profile: Profile }>('profile', logger)
+
+  const shared = { store, environment }
+  const passwords = createPasswords({ random, costLog2: config.passwordCostLog2 ?? DEFAULT_COST_LOG2 })
+  const activity = createActivity(shared)
+  const accessTokenLifetimeMs = config.accessTokenLifetimeMs ?? DEFAULT_ACCESS_TOKEN_LIFETIME_MS
+  const tokens = createTokens({ ...shared, activity, accessTokenLifetimeMs })
+  const devices = createDevices({ ...shared, activity, tokens, added: deviceAdded, removed: deviceRemoved })
+  const registration = createRegistration({ ...shared, passwords, devices })
+  const login = createLogin({ ...shared, passwords, devices, limitAttempts })
+  const lifecycle = createLifecycle({ ...shared, passwords, devices })
+  const moderation = createModeration({ ...shared, tokens })
+  const profiles = createProfiles({ store, changed: profileChanged })
+  const accountData = createAccountData({ store, changed: accountDataChanged })
+
+  return {
+    ...login,
+    ...profiles,
+    ...moderation,
+    accountData,
+    isRegistrationOpen: config.registrationOpen,
+    sharedSecret: config.sharedSecret === undefined ? undefined : createSharedSecret(config.sharedSecret, environment),
+
+    async requireMayRegister(username) {
+      if (!config.registrationOpen) throw forbidden('Registration is closed on this server')
+      if (username === undefined) return
+      requireUnreserved(username)
+      await registration.requireAvailable(username)
+    },
+    register: registration.register,
+    hasAccounts: registration.hasAccounts,
+
+    authenticate: tokens.authenticate,
+    refresh: tokens.refresh,
+
+    async findAccount(userId) {
+      const row = await store.home.get(accountRows, userId)
+      if (!row) return undefined
+      const { isAdmin, isDeactivated, createdTs } = row
+      return { userId, isAdmin, isDeactivated, createdTs }
+    },
+    findDevice: devices.find,
+    listDevices: devices.list,
+    renameDevice: devices.rename,
+    removeDevices: lifecycle.removeDevices,
+    removeAllDevices: lifecycle.removeAllDevices,
+    guardDeviceIds: devices.guardIds,
+
+    changePassword: lifecycle.changePassword,
+    deactivate: lifecycle.deactivate,
+    resume: lifecycle.resume,
+
+    findAccountData: (userId, roomId, type) => accountData.find({ userId, roomId, type }),
+    accountDataSince: accountData.since,
+    listAccountData: accountData.list,
+    setAccountData: accountData.set,
+
+    onAccountData: accountDataChanged.subscribe,
+    onDeviceRemoved: deviceRemoved.subscribe,
+    onDeviceAdded: deviceAdded.subscribe,
+    onProfileChanged: profileChanged.subscribe,
+    onDeactivated: lifecycle.onDeactivated,
+
+    [Symbol.asyncDispose]: () => activity[Symbol.asyncDispose](),
+  }
+}

@@ -1,0 +1,21 @@
+/**
+ * The door of `accounts/`: users, passwords, devices, tokens, profiles, account data.
+ * Spec: client-server-api §Client Authentication, §User Data, modules account_data, tags, device_management.
+ */
+export type {
+  Account,
+  AccountDataEntry,
+  AccountsForReaders,
+  Deactivation,
+  Device,
+  Profile,
+  Requester,
+  Session,
+  SessionRequest,
+} from './contract.ts'
+export { type Accounts, createAccounts } from './create-accounts.ts'
+export { requireNotSuspended, userLocked } from './errors.ts'
+export { requireGoodPassword } from './passwords.ts'
+export { requireProfileKey } from './profiles.ts'
+export type { SharedSecret } from './shared-secret.ts'
+export { parseUserIdentifier } from './user-identifier.ts'

@@ -1,0 +1,100 @@
+import { MatrixError } from '../../shared/matrix/errors.ts'
+import type { Environment } from '../observe/environment.ts'
+import { type Op, put, type Store } from '../store/index.ts'
+import type { Session, SessionRequest } from './contract.ts'
+import { type Devices, requireValidSessionRequest } from './devices.ts'
+import { type Passwords, requireGoodPassword } from './passwords.ts'
+import { accountRows } from './store.ts'
+import { randomUserId, userIdForUsername } from './usernames.ts'
+
+const userInUse = (): MatrixError => new MatrixError('M_USER_IN_USE', 400, 'This username is already taken')
+
+/** A wish for a new account. */
+export interface NewAccount {
+  /** Without it the server makes up a name. */
+  readonly username?: string | undefined
+  readonly password: string
+  readonly isAdmin?: boolean
+  /** Characters that the password must have; our minimum for people when not given. */
+  readonly minPasswordLength?: number
+  /** Refuses with 403 M_FORBIDDEN where any account exists already. */
+  readonly onlyAsFirst?: boolean
+  /** `null`: no device, no tokens. */
+  readonly session: SessionRequest | null
+  /** Written in the same commit, for what must not be there without the account. */
+  readonly alsoCommit?: readonly Op[]
+}
+
+export interface Registration {
+  /**
+   * @returns the user ID that registering this name now would give
+   * @throws MatrixError 400 M_INVALID_USERNAME, M_USER_IN_USE
+   */
+  requireAvailable(username: string): Promise<string>
+  /**
+   * Makes the account, its first device and tokens in one commit.
+   * @throws MatrixError 400 M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_INVALID_PARAM; 429 M_LIMIT_EXCEEDED
+   */
+  register(wish: NewAccount): Promise<{ readonly userId: string; readonly session: Session | null }>
+  /** Whether any account was ever made. */
+  hasAccounts(): Promise<boolean>
+}
+
+export function createRegistration({
+  store,
+  environment,
+  passwords,
+  devices,
+}: {
+  store: Store
+  environment: Environment
+  passwords: Passwords
+  devices: Devices
+}): Registration {
+  const { serverName, random, clock } = environment
+  const isTaken = async (userId: string): Promise<boolean> => (await store.home.get(accountRows, userId)) !== undefined
+  const hasAccounts = async (): Promise<boolean> => (await store.home.count(accountRows)) > 0
+
+  async function requireAvailable(username: string): Promise<string> {
+    const userId = userIdForUsername(username, serverName)
+    if (await isTaken(userId)) throw userInUse()
+    return userId
+  }
+
+  async function requireFirst(): Promise<void> {
+    if (await hasAccounts()) throw new MatrixError('M_FORBIDDEN', 403, 'This home has been claimed already')
+  }
+
+  return {
+    requireAvailable,
+    hasAccounts,
+    async register(wish) {
+      if (wish.session) requireValidSessionRequest(wish.session)
+      requireGoodPassword(wish.password, wish.minPasswordLength)
+      if (wish.onlyAsFirst) await requireFirst()
+      const userId =
+        wish.username === undefined ? randomUserId(serverName, random) : await requireAvailable(wish.username)
+      const passwordHash = await passwords.hash(wish.password)
+
+      // One lock for all names: "the first account" is a question about all of them. It is held for one commit.
+      return store.exclusive('accounts:create', async () => {
+        if (wish.onlyAsFirst) await requireFirst()
+        if (await isTaken(userId)) throw userInUse()
+        const account = put(accountRows, {
+          userId,
+          passwordHash,
+          isAdmin: wish.isAdmin ?? false,
+          isDeactivated: false,
+          isErased: false,
+          isLocked: false,
+          isSuspended: false,
+          createdTs: clock.now(),
+        })
+        const planned = wish.session ? await devices.planSession(userId, wish.session) : undefined
+        await store.commit(() => [account, ...(planned?.ops ?? []), ...(wish.alsoCommit ?? [])])
+        planned?.done()
+        return { userId, session: planned?.session ?? null }
+      })
+    },
+  }
+}

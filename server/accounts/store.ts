@@ -1,0 +1,113 @@
+import { collection } from '../store/index.ts'
+
+/** A row key of several parts; none but the last may hold NUL, which identifiers never do. */
+export function rowKey(...parts: readonly string[]): string {
+  return parts.join('\0')
+}
+
+export type AccountRow = {
+  readonly userId: string
+  /** As `passwords.ts` writes it; `null`: nobody can log in by password. */
+  readonly passwordHash: string | null
+  readonly isAdmin: boolean
+  readonly isDeactivated: boolean
+  readonly isErased: boolean
+  readonly isLocked: boolean
+  readonly isSuspended: boolean
+  readonly createdTs: number
+}
+/** Never removed: the name of a deactivated account stays taken. */
+export const accountRows = collection<AccountRow>({ name: 'accounts', place: 'home', key: 'userId', indexes: [] })
+
+export type DeviceRow = {
+  /** `rowKey(userId, deviceId)`. */
+  readonly id: string
+  readonly userId: string
+  readonly deviceId: string
+  readonly displayName: string | null
+  readonly createdTs: number
+}
+export const deviceRows = collection<DeviceRow>({ name: 'devices', place: 'home', key: 'id', indexes: ['userId'] })
+
+export type ActivityRow = {
+  /** `rowKey(userId, deviceId)`. */
+  readonly id: string
+  readonly lastSeenTs: number
+  readonly lastSeenIp: string
+  readonly lastSeenUserAgent: string
+}
+/** Apart from the devices, so that writing it late can never bring a removed device back. */
+export const activityRows = collection<ActivityRow>({
+  name: 'device-activity',
+  place: 'home',
+  key: 'id',
+  indexes: [],
+})
+
+/**
+ * `pending`: given out by a refresh, and not used yet. `current`: the one that the client uses. `spent`: replaced; kept for one
+ * more generation, so that its use can be answered with a soft logout.
+ */
+export type TokenStatus = 'pending' | 'current' | 'spent'
+
+export type TokenRow = {
+  /** SHA-256 of the token, base64url. */
+  readonly hash: string
+  readonly kind: 'access' | 'refresh'
+  /** `rowKey(userId, deviceId)`. */
+  readonly device: string
+  readonly userId: string
+  readonly deviceId: string
+  /** Names what was given out together: an access token and its refresh token. */
+  readonly pair: string
+  readonly status: TokenStatus
+  readonly createdTs: number
+  /** `null`: never. */
+  readonly expiresTs: number | null
+}
+export const tokenRows = collection<TokenRow>({ name: 'tokens', place: 'home', key: 'hash', indexes: ['device'] })
+
+export type ProfileRow = {
+  readonly userId: string
+  /** The profile as JSON text. */
+  readonly json: string
+}
+export const profileRows = collection<ProfileRow>({ name: 'profiles', place: 'home', key: 'userId', indexes: [] })
+
+export type AccountDataRow = {
+  /** `rowKey(userId, roomId or '', type)`. */
+  readonly id: string
+  readonly userId: string
+  readonly roomId: string | null
+  readonly type: string
+  /** The content as JSON text. */
+  readonly json: string
+  readonly position: number
+  /** `rowKey(userId, roomId or '')`. */
+  readonly scope: string
+  /** `orderKey(userId, position)`. */
+  readonly order: string
+}
+export const accountDataRows = collection<AccountDataRow>({
+  name: 'account-data',
+  place: 'home',
+  key: 'id',
+  indexes: ['scope', 'order'],
+})
+
+export type DeactivationRow = {
+  readonly userId: string
+  readonly erase: boolean
+}
+/** Deactivations that not every listener has worked off yet. */
+export const deactivationRows = collection<DeactivationRow>({
+  name: 'deactivations',
+  place: 'home',
+  key: 'userId',
+  indexes: [],
+})
+
+/** All rows whose index holds exactly this value. */
+export function exactly(index: string, value: string): { index: string; from: string; to: string } {
+  return { index, from: value, to: `${value}\0` }
+}

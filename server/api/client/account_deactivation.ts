@@ -1,0 +1,18 @@
+import { deactivateAccount } from '../../../shared/api/client/account_deactivation.ts'
+import { forbidden } from '../../../shared/matrix/errors.ts'
+import type { Accounts } from '../../accounts/index.ts'
+import { type Route, route } from '../../http/route.ts'
+import { PASSWORD, type Uia } from '../../http/uia.ts'
+
+export const accountDeactivationRoutes = (accounts: Accounts, uia: Uia): readonly Route[] => [
+  route(deactivateAccount, async ({ body, requester, request }) => {
+    const userId = requester?.userId ?? null
+    const call = { operation: 'deactivateAccount', body, userId, flows: [[PASSWORD]], ip: request.ip }
+    return uia.run(call, async (provenUserId) => {
+      if (provenUserId === null) throw forbidden('Nobody has proven to be the user')
+      await accounts.deactivate({ userId: provenUserId, erase: body.erase ?? false })
+      // Accounts have no third-party identifiers, so there is nothing to unbind, and that counts as success.
+      return { id_server_unbind_result: 'success' as const }
+    })
+  }),
+]

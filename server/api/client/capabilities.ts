@@ -1,0 +1,26 @@
+import { getCapabilities } from '../../../shared/api/client/capabilities.ts'
+import { type Route, route } from '../../http/route.ts'
+import { ROOM_VERSIONS } from '../../protocol/room-versions.ts'
+
+/** @param options.defaultRoomVersion the version of rooms whose creator names none */
+export function capabilitiesRoutes(options: { readonly defaultRoomVersion: string }): readonly Route[] {
+  const capabilities = {
+    'm.change_password': { enabled: true },
+    'm.forget_forced_upon_leave': { enabled: false },
+    'm.room_versions': {
+      default: options.defaultRoomVersion,
+      available: Object.fromEntries(ROOM_VERSIONS.map((version) => [version, 'stable' as const])),
+    },
+    'm.set_displayname': { enabled: true },
+    'm.set_avatar_url': { enabled: true },
+    'm.3pid_changes': { enabled: false },
+    'm.get_login_token': { enabled: false },
+    'm.profile_fields': { enabled: true },
+  }
+  const forAdmins = { ...capabilities, 'm.account_moderation': { lock: true, suspend: true } }
+  return [
+    route(getCapabilities, async ({ requester }) => ({
+      capabilities: requester.isAdmin ? forAdmins : capabilities,
+    })),
+  ]
+}

@@ -1,0 +1,60 @@
+import {
+  deleteDevice,
+  deleteDevices,
+  getDevice,
+  getDevices,
+  updateDevice,
+} from '../../../shared/api/client/device_management.ts'
+import type { ReplyOf } from '../../../shared/api/endpoint.ts'
+import { notFound } from '../../../shared/matrix/errors.ts'
+import type { Accounts, Device } from '../../accounts/index.ts'
+import { type Route, route } from '../../http/route.ts'
+import { PASSWORD, type Uia } from '../../http/uia.ts'
+
+function clientDevice(device: Device): ReplyOf<typeof getDevice> {
+  return {
+    device_id: device.deviceId,
+    ...(device.displayName === null ? {} : { display_name: device.displayName }),
+    ...(device.lastSeenIp === null ? {} : { last_seen_ip: device.lastSeenIp }),
+    ...(device.lastSeenTs === null ? {} : { last_seen_ts: device.lastSeenTs }),
+  }
+}
+
+export const deviceManagementRoutes = (accounts: Accounts, uia: Uia): readonly Route[] => [
+  route(getDevices, async ({ requester }) => {
+    const devices = await accounts.listDevices(requester.userId)
+    return { devices: devices.map(clientDevice) }
+  }),
+
+  route(getDevice, async ({ path, requester }) => {
+    const device = await accounts.findDevice(requester.userId, path.deviceId)
+    if (!device) throw notFound('You have no such device')
+    return clientDevice(device)
+  }),
+
+  route(updateDevice, async ({ path, body, requester }) => {
+    const device = await accounts.findDevice(requester.userId, path.deviceId)
+    if (!device) throw notFound('You have no such device')
+    if (body.display_name !== undefined) {
+      await accounts.renameDevice(requester.userId, path.deviceId, body.display_name)
+    }
+    return {}
+  }),
+
+  route(deleteDevice, async ({ path, body, requester, request }) => {
+    const { userId } = requester
+    const operation = `deleteDevice ${path.deviceId}`
+    return uia.run({ operation, body, userId, flows: [[PASSWORD]], ip: request.ip }, async () => {
+      await accounts.removeDevices(userId, [path.deviceId])
+      return {}
+    })
+  }),
+
+  route(deleteDevices, async ({ body, requester, request }) => {
+    const { userId } = requester
+    return uia.run({ operation: 'deleteDevices', body, userId, flows: [[PASSWORD]], ip: request.ip }, async () => {
+      await accounts.removeDevices(userId, body.devices)
+      return {}
+    })
+  }),
+]

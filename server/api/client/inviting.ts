@@ -1,0 +1,10 @@
+import { inviteUser } from '../../../shared/api/client/inviting.ts'
+import { type Route, route } from '../../http/route.ts'
+import type { Rooms } from '../../rooms/index.ts'
+
+export const invitingRoutes = (rooms: Pick<Rooms, 'invite'>): readonly Route[] => [
+  route(inviteUser, async ({ path, body, requester }) => {
+    await rooms.invite({ roomId: path.roomId, by: requester.userId, target: body.user_id, reason: body.reason })
+    return {}
+  }),
+]

@@ -1,0 +1,10 @@
+import { kick } from '../../../shared/api/client/kicking.ts'
+import { type Route, route } from '../../http/route.ts'
+import type { Rooms } from '../../rooms/index.ts'
+
+export const kickingRoutes = (rooms: Pick<Rooms, 'kick'>): readonly Route[] => [
+  route(kick, async ({ path, body, requester }) => {
+    await rooms.kick({ roomId: path.roomId, by: requester.userId, target: body.user_id, reason: body.reason })
+    return {}
+  }),
+]

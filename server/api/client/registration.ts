@@ -1,0 +1,34 @@
+import { checkUsernameAvailability, register } from '../../../shared/api/client/registration.ts'
+import { MatrixError, missingParam } from '../../../shared/matrix/errors.ts'
+import type { Accounts } from '../../accounts/index.ts'
+import { type Route, route } from '../../http/route.ts'
+import { DUMMY, type Uia } from '../../http/uia.ts'
+import { sessionReply, sessionRequestOf } from '../session-reply.ts'
+
+export const registrationRoutes = (accounts: Accounts, uia: Uia): readonly Route[] => [
+  route(register, async ({ query, body, request }) => {
+    if (query.kind === 'guest') {
+      throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 403, 'This server has no guest accounts')
+    }
+    const { username, password } = body
+    const call = {
+      operation: 'register',
+      body,
+      userId: null,
+      flows: [[DUMMY]],
+      ip: request.ip,
+      check: () => accounts.requireMayRegister(username),
+    }
+    return uia.run(call, async () => {
+      if (password === undefined) throw missingParam("'password' is missing")
+      const session = body.inhibit_login ? null : sessionRequestOf(body)
+      const made = await accounts.register({ username, password, session })
+      return made.session ? sessionReply(made.session) : { user_id: made.userId }
+    })
+  }),
+
+  route(checkUsernameAvailability, async ({ query }) => {
+    await accounts.requireMayRegister(query.username)
+    return { available: true }
+  }),
+]

@@ -1,0 +1,254 @@
+/**
+ * The composition root: the only place that builds slices and wires their announcements. One block for each slice, lowest
+ * first, so that a block only names those above it in this file.
+ */
+
+import { join } from 'node:path'
+import { type Accounts, createAccounts } from '../accounts/index.ts'
+import { sharedSecretRoutes } from '../api/admin/register.ts'
+import { accountDeactivationRoutes } from '../api/client/account_deactivation.ts'
+import { accountDataRoutes } from '../api/client/account-data.ts'
+import { adminRoutes } from '../api/client/admin.ts'
+import { authedContentRepoRoutes } from '../api/client/authed-content-repo.ts'
+import { banningRoutes } from '../api/client/banning.ts'
+import { capabilitiesRoutes } from '../api/client/capabilities.ts'
+import { contentRepoRoutes } from '../api/client/content-repo.ts'
+import { createRoomRoutes } from '../api/client/create_room.ts'
+import { crossSigningRoutes } from '../api/client/cross_signing.ts'
+import { deviceManagementRoutes } from '../api/client/device_management.ts'
+import { directoryRoutes } from '../api/client/directory.ts'
+import { eventContextRoutes } from '../api/client/event_context.ts'
+import { filterRoutes } from '../api/client/filter.ts'
+import { invitingRoutes } from '../api/client/inviting.ts'
+import { joiningRoutes } from '../api/client/joining.ts'
+import { keyBackupRoutes } from '../api/client/key_backup.ts'
+import { keysRoutes } from '../api/client/keys.ts'
+import { kickingRoutes } from '../api/client/kicking.ts'
+import { knockingRoutes } from '../api/client/knocking.ts'
+import { leavingRoutes } from '../api/client/leaving.ts'
+import { listJoinedRoomsRoutes } from '../api/client/list_joined_rooms.ts'
+import { listPublicRoomsRoutes } from '../api/client/list_public_rooms.ts'
+import { loginRoutes } from '../api/client/login.ts'
+import { logoutRoutes } from '../api/client/logout.ts'
+import { messagePaginationRoutes } from '../api/client/message_pagination.ts'
+import { mutualRoomsRoutes } from '../api/client/mutual_rooms.ts'
+import { passwordManagementRoutes } from '../api/client/password_management.ts'
+import { presenceRoutes } from '../api/client/presence.ts'
+import { profileRoutes } from '../api/client/profile.ts'
+import { pushRulesRoutes } from '../api/client/pushrules.ts'
+import { readMarkerRoutes } from '../api/client/read_markers.ts'
+import { receiptRoutes } from '../api/client/receipts.ts'
+import { redactionRoutes } from '../api/client/redaction.ts'
+import { refreshRoutes } from '../api/client/refresh.ts'
+import { registrationRoutes } from '../api/client/registration.ts'
+import { roomInitialSyncRoutes } from '../api/client/room_initial_sync.ts'
+import { roomSendRoutes } from '../api/client/room_send.ts'
+import { roomStateRoutes } from '../api/client/room_state.ts'
+import { roomsRoutes } from '../api/client/rooms.ts'
+import { syncRoutes } from '../api/client/sync.ts'
+import { tagRoutes } from '../api/client/tags.ts'
+import { toDeviceRoutes } from '../api/client/to_device.ts'
+import { typingRoutes } from '../api/client/typing.ts'
+import { versionsRoutes } from '../api/client/versions.ts'
+import { whoamiRoutes } from '../api/client/whoami.ts'
+import { homeRoutes } from '../api/hearth/home.ts'
+import { type WellKnown, wellKnownRoutes } from '../api/well-known/index.ts'
+import { createE2ee } from '../e2ee/index.ts'
+import { openEphemeral } from '../ephemeral/index.ts'
+import { createHousehold } from '../household/index.ts'
+import { RateLimits } from '../http/rate-limit.ts'
+import type { Requester, Route } from '../http/route.ts'
+import { createUia, type Uia } from '../http/uia.ts'
+import { createMedia } from '../media/index.ts'
+import type { Outbound } from '../net/index.ts'
+import type { Environment } from '../observe/environment.ts'
+import type { Measure } from '../observe/metrics.ts'
+import { createPush } from '../push/index.ts'
+import { createRooms, type Rooms } from '../rooms/index.ts'
+import type { Store } from '../store/index.ts'
+import { createSync } from '../sync/index.ts'
+import type { Config } from './config.ts'
+import type { Identity } from './identity.ts'
+import type { Inputs } from './inputs.ts'
+
+/** The largest file that a person may share. */
+const MAX_UPLOAD_BYTES = 100 * 1024 * 1024
+
+/** What the slices are built from. */
+export interface Given {
+  readonly config: Config
+  readonly environment: Environment
+  readonly identity: Identity
+  readonly store: Store
+  readonly inputs: Inputs
+  /** The only way to other machines. */
+  readonly outbound: Outbound
+  readonly wellKnown: WellKnown
+  /** For tests, which make many accounts; otherwise accounts' own. */
+  readonly passwordCostLog2?: number | undefined
+}
+
+/** The slices, wired, and what the HTTP edge needs of them. */
+export interface Composed extends AsyncDisposable {
+  readonly routes: readonly Route[]
+  readonly rateLimits: RateLimits
+  /** What `/metrics` shows of the slices. */
+  readonly measures: readonly Measure[]
+  authenticate(accessToken: string, seen: { ip: string; userAgent: string }): Promise<Requester>
+  /** What whoever claims this home must know; `null` once it is claimed. */
+  claimCode(): string | null
+}
+
+export async function compose({
+  config,
+  environment,
+  identity,
+  store,
+  wellKnown,
+  passwordCostLog2,
+}: Given): Promise<Composed> {
+  const rateLimits = new RateLimits(environment.clock, config.rate_limits.enabled)
+  /** What is beyond the specification, by the names that clients look for in `/versions`. */
+  const unstableFeatures: Record<string, boolean> = {}
+  const routes: Route[] = []
+  const measures: Measure[] = [
+    { name: 'store_commits', help: 'Stream position of the newest commit', kind: 'gauge', read: () => store.position },
+  ]
+  /** Given back in reverse; at once where a later slice cannot be built. */
+  await using owned = new AsyncDisposableStack()
+
+  // --- accounts
+  const accounts = owned.use(
+    createAccounts({
+      environment,
+      store,
+      config: {
+        registrationOpen: config.registration.open,
+        sharedSecret: config.registration.shared_secret ?? undefined,
+        passwordCostLog2,
+      },
+      limitAttempts: ({ userId, ip }) => rateLimits.take('loginAccount', `${userId} ${ip}`),
+    }),
+  )
+  const uia = createUia({ environment, accounts })
+  routes.push(...accountRoutes(accounts, uia))
+
+  // --- household
+  const household = await createHousehold({ environment, store, accounts })
+  routes.push(...homeRoutes(household))
+
+  // --- media
+  const media = await createMedia({
+    environment,
+    store,
+    dir: join(config.data_dir, 'media'),
+    maxUploadBytes: MAX_UPLOAD_BYTES,
+  })
+  routes.push(...contentRepoRoutes(media, environment.serverName), ...authedContentRepoRoutes(media))
+
+  // --- e2ee
+  const e2ee = createE2ee({ environment, store, accounts })
+  accounts.guardDeviceIds(e2ee.crossSigning.isKeyOf)
+  routes.push(
+    ...keysRoutes(e2ee, environment.serverName),
+    ...crossSigningRoutes(e2ee, uia),
+    ...toDeviceRoutes(e2ee),
+    ...keyBackupRoutes(e2ee),
+  )
+
+  // --- rooms
+  const rooms = owned.use(
+    await createRooms({
+      environment,
+      store,
+      signingKey: identity.signingKey,
+      accounts,
+      config: { defaultRoomVersion: config.rooms.default_version },
+    }),
+  )
+  routes.push(...roomRoutes(rooms, accounts, environment.serverName))
+
+  // --- ephemeral
+  const ephemeral = owned.use(await openEphemeral({ environment, store, rooms, accounts }))
+  routes.push(
+    ...typingRoutes(ephemeral.typing),
+    ...receiptRoutes(ephemeral.receipts),
+    ...readMarkerRoutes(ephemeral.receipts),
+    ...presenceRoutes(ephemeral.presence),
+  )
+
+  // --- push
+  const push = owned.use(createPush({ store, rooms, accounts, ephemeral }))
+  routes.push(...pushRulesRoutes(push.rules))
+
+  // --- sync
+  const sync = owned.use(createSync({ environment, store, rooms, accounts, e2ee, ephemeral, push }))
+  routes.push(...syncRoutes(sync), ...filterRoutes(sync.filters))
+  measures.push(
+    { name: 'sync_listening_users', help: 'Users with a sync open', kind: 'gauge', read: () => sync.listening },
+    { name: 'sync_waits', help: 'Syncs that began to wait', kind: 'counter', read: () => sync.stats.waits },
+    { name: 'sync_wakes', help: 'Waiting syncs that news woke', kind: 'counter', read: () => sync.stats.wakes },
+  )
+
+  // --- the process, after all slices have named what they offer
+  routes.push(
+    ...versionsRoutes(unstableFeatures),
+    ...capabilitiesRoutes({ defaultRoomVersion: config.rooms.default_version }),
+    ...wellKnownRoutes(wellKnown),
+  )
+
+  // Everybody has subscribed.
+  await rooms.resume()
+  await accounts.resume()
+
+  const kept = owned.move()
+  return {
+    routes,
+    rateLimits,
+    measures,
+    authenticate: accounts.authenticate,
+    claimCode: household.claimCode,
+    [Symbol.asyncDispose]: () => kept.disposeAsync(),
+  }
+}
+
+function accountRoutes(accounts: Accounts, uia: Uia): readonly Route[] {
+  return [
+    ...registrationRoutes(accounts, uia),
+    ...loginRoutes(accounts),
+    ...logoutRoutes(accounts),
+    ...refreshRoutes(accounts),
+    ...whoamiRoutes(),
+    ...deviceManagementRoutes(accounts, uia),
+    ...passwordManagementRoutes(accounts, uia),
+    ...accountDeactivationRoutes(accounts, uia),
+    ...profileRoutes(accounts),
+    ...accountDataRoutes(accounts),
+    ...tagRoutes(accounts),
+    ...adminRoutes(accounts),
+    ...(accounts.sharedSecret ? sharedSecretRoutes(accounts, accounts.sharedSecret) : []),
+  ]
+}
+
+function roomRoutes(rooms: Rooms, accounts: Accounts, serverName: string): readonly Route[] {
+  return [
+    ...createRoomRoutes(rooms),
+    ...joiningRoutes(rooms),
+    ...leavingRoutes(rooms),
+    ...invitingRoutes(rooms),
+    ...kickingRoutes(rooms),
+    ...banningRoutes(rooms),
+    ...knockingRoutes(rooms),
+    ...roomSendRoutes(rooms),
+    ...roomStateRoutes(rooms),
+    ...redactionRoutes(rooms),
+    ...roomsRoutes(rooms),
+    ...messagePaginationRoutes(rooms),
+    ...eventContextRoutes(rooms),
+    ...roomInitialSyncRoutes(rooms, accounts),
+    ...mutualRoomsRoutes(rooms),
+    ...directoryRoutes(rooms, serverName),
+    ...listJoinedRoomsRoutes(rooms),
+    ...listPublicRoomsRoutes(rooms, serverName),
+  ]
+}

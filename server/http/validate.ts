@@ -1,0 +1,100 @@
+import type { TSchema } from 'typebox'
+import { Compile, type Validator } from 'typebox/compile'
+import { badJson, invalidParam, type MatrixError, missingParam } from '../../shared/matrix/errors.ts'
+
+/** Checks a value against a schema, and says in one sentence what is wrong with it. Compiled at its first use. */
+export class Check {
+  readonly #schema: TSchema
+  readonly #isTrivial: boolean
+  #validator: Validator | undefined
+
+  constructor(schema: TSchema) {
+    this.#schema = strictRecords(schema) as TSchema
+    this.#isTrivial = isTrivial(schema)
+  }
+
+  passes(value: unknown): boolean {
+    if (this.#isTrivial) return typeof value === 'object' && value !== null && !Array.isArray(value)
+    return this.#compiled().Check(value)
+  }
+
+  #compiled(): Validator {
+    this.#validator ??= Compile(this.#schema)
+    return this.#validator
+  }
+
+  /** The first thing wrong with a value that did not pass. */
+  fault(value: unknown): Fault {
+    const error = this.#compiled().Errors(value)[0]
+    const at = error?.instancePath ?? ''
+    if (error?.keyword === 'required') {
+      const missing = (error.params as { requiredProperties: readonly string[] }).requiredProperties[0]
+      return { isMissing: true, field: fieldName(`${at}/${missing}`), why: 'is missing' }
+    }
+    return { isMissing: false, field: fieldName(at), why: error?.message ?? 'is not valid' }
+  }
+}
+
+interface Fault {
+  readonly isMissing: boolean
+  readonly field: string
+  readonly why: string
+}
+
+/** `/rooms/0/name` as `rooms.0.name`, cut to a length that fits into a sentence. */
+function fieldName(pointer: string): string {
+  return pointer.slice(1, 200).replaceAll('/', '.').replaceAll('~1', '/').replaceAll('~0', '~')
+}
+
+/** The error for a path or query parameter that does not fit. Spec: client-server-api §Common error codes. */
+export function parameterError({ isMissing, field, why }: Fault): MatrixError {
+  return isMissing ? missingParam(`'${field}' is missing`) : invalidParam(`'${field}' ${why}`)
+}
+
+/**
+ * The error for a body that does not fit: `M_BAD_JSON`, which by the specification also stands for missing keys; endpoints
+ * that name `M_MISSING_PARAM` themselves get that one.
+ */
+export function bodyError({ isMissing, field, why }: Fault, errors: Readonly<Record<string, number>>): MatrixError {
+  if (isMissing && 'M_MISSING_PARAM' in errors) return missingParam(`'${field}' is missing`)
+  return badJson(field === '' ? `The body ${why}` : `'${field}' ${why}`)
+}
+
+/** An object of which nothing is asked. */
+function isTrivial(schema: TSchema): boolean {
+  const { type, properties, required, ...others } = schema as Record<string, unknown>
+  return (
+    type === 'object' &&
+    Object.keys(properties ?? {}).length === 0 &&
+    ((required as readonly string[] | undefined) ?? []).length === 0 &&
+    Object.keys(others).every((key) => key === 'additionalProperties' && others[key] === true)
+  )
+}
+
+/**
+ * Records say `^.*$` of their keys, which a key with a line break does not match, and then its value goes unchecked.
+ * `additionalProperties` means every key.
+ */
+function strictRecords(schema: unknown): unknown {
+  if (Array.isArray(schema)) return schema.map(strictRecords)
+  if (typeof schema !== 'object' || schema === null) return schema
+  const copy: Record<string, unknown> = {}
+  for (const key of Object.getOwnPropertyNames(schema)) {
+    const descriptor = Object.getOwnPropertyDescriptor(schema, key) as PropertyDescriptor
+    // TypeBox keeps its own marks in properties that are not enumerable.
+    Object.defineProperty(
+      copy,
+      key,
+      descriptor.enumerable
+        ? { value: strictRecords(descriptor.value), enumerable: true, writable: true, configurable: true }
+        : descriptor,
+    )
+  }
+  const patterns = copy.patternProperties as Record<string, unknown> | undefined
+  if (patterns && typeof patterns === 'object' && '^.*$' in patterns && copy.additionalProperties === undefined) {
+    const { '^.*$': every, ...others } = patterns
+    copy.additionalProperties = every
+    copy.patternProperties = others
+  }
+  return copy
+}

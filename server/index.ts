@@ -1,0 +1,10 @@
+/** The door of the homeserver, for `main/` and for tests. `npm run server` comes in by `cli.ts`. */
+export { keepClaimCode } from './app/claim-file.ts'
+export { type Config, ConfigError, loadConfig, readConfig } from './app/config.ts'
+export { nameHome } from './app/identity.ts'
+export { type Homeserver, type StartOptions, startHomeserver } from './app/lifecycle.ts'
+export { pageFolder } from './app/page-folder.ts'
+export type { BoundListener } from './app/public-names.ts'
+export { StartError } from './app/start-error.ts'
+export { createLogger } from './observe/logger.ts'
+export { systemClock, systemRandom } from './observe/system.ts'

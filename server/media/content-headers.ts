@@ -1,0 +1,89 @@
+/** Types that a browser may show in place: none of them can run anything. Spec: §Serving inline content. */
+const INLINE: ReadonlySet<string> = new Set([
+  'text/css',
+  'text/plain',
+  'text/csv',
+  'application/json',
+  'application/ld+json',
+  'image/jpeg',
+  'image/gif',
+  'image/png',
+  'image/apng',
+  'image/webp',
+  'image/avif',
+  'video/mp4',
+  'video/webm',
+  'video/ogg',
+  'video/quicktime',
+  'audio/mp4',
+  'audio/webm',
+  'audio/aac',
+  'audio/mpeg',
+  'audio/ogg',
+  'audio/wave',
+  'audio/wav',
+  'audio/x-wav',
+  'audio/x-pn-wav',
+  'audio/flac',
+  'audio/x-flac',
+])
+
+export const DEFAULT_CONTENT_TYPE = 'application/octet-stream'
+const CONTENT_TYPE = /^[A-Za-z0-9!#$&^_.+-]{1,127}\/[A-Za-z0-9!#$&^_.+-]{1,127}(\s*;[\x20-\x7e]{0,200})?$/
+
+/** The type to keep for an upload: what the client said if it is one, else the type for any bytes. */
+export function contentTypeOf(header: string | undefined): string {
+  return header !== undefined && CONTENT_TYPE.test(header) ? header : DEFAULT_CONTENT_TYPE
+}
+
+/** What every answer with others' bytes carries, so that a browser runs none of them. Spec: §Content repository. */
+export function contentHeaders(content: {
+  readonly contentType: string
+  readonly fileName: string | null
+}): Readonly<Record<string, string>> {
+  const essence = (content.contentType.split(';')[0] ?? '').trim().toLowerCase()
+  return {
+    'content-type': content.contentType,
+    'content-disposition': disposition(INLINE.has(essence) ? 'inline' : 'attachment', content.fileName),
+    'content-security-policy':
+      "sandbox; default-src 'none'; script-src 'none'; plugin-types application/pdf; style-src 'unsafe-inline'; object-src 'self';",
+    'cross-origin-resource-policy': 'cross-origin',
+    'x-content-type-options': 'nosniff',
+    'cache-control': 'private, max-age=31536000, immutable',
+  }
+}
+
+/** RFC 6266: a plain name where it is one, else the extended form of RFC 8187. */
+function disposition(kind: 'inline' | 'attachment', fileName: string | null): string {
+  if (fileName === null || fileName === '') return kind
+  const name = fileName.toWellFormed()
+  if (/^[A-Za-z0-9!#$&+.^_`|~-]+$/.test(name)) return `${kind}; filename=${name}`
+  if (/^[\x20-\x7e]*$/.test(name)) return `${kind}; filename="${name.replaceAll(/["\\]/g, '\\$&')}"`
+  const encoded = encodeURIComponent(name).replaceAll(
+    /['()*]/g,
+    (c) => `%${c.charCodeAt(0).toString(16).toUpperCase()}`,
+  )
+  return `${kind}; filename*=utf-8''${encoded}`
+}
+
+/**
+ * One range of a `Range` header. RFC 9110 §14.
+ * @returns `undefined`: send all (none asked, several, or not understood); `'unsatisfiable'`: answer 416
+ */
+export function rangeOf(
+  header: string | undefined,
+  sizeBytes: number,
+): { readonly start: number; readonly end: number } | 'unsatisfiable' | undefined {
+  const match = header === undefined ? null : /^bytes=(\d{0,16})-(\d{0,16})$/.exec(header.trim())
+  if (!match) return undefined
+  const [, first = '', last = ''] = match
+  if (first === '' && last === '') return undefined
+  if (first === '') {
+    const length = Math.min(Number(last), sizeBytes)
+    return length === 0 ? 'unsatisfiable' : { start: sizeBytes - length, end: sizeBytes - 1 }
+  }
+  const start = Number(first)
+  const end = last === '' ? sizeBytes - 1 : Math.min(Number(last), sizeBytes - 1)
+  if (last !== '' && Number(last) < start) return undefined
+  return start >= sizeBytes ? 'unsatisfiable' : { start, end }
+}

@@ -1,0 +1,162 @@
+import { mkdir, readdir, rename, rm, stat } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import type { Readable } from 'node:stream'
+import { MatrixError, tooLarge } from '../../shared/matrix/errors.ts'
+import { noteDeadBytes } from '../observe/dead-bytes.ts'
+import { StorageFull } from '../store/index.ts'
+import { closeFile, createFile, openFile, readFile, syncFile, syncFolder, writeParts } from './file-calls.ts'
+
+/** Bytes gathered before they are written: fewer, larger writes. */
+const WRITE_BYTES = 512 * 1024
+const READ_BYTES = 256 * 1024
+/** Buffers for reading that are kept while nobody reads. */
+const MAX_IDLE_BUFFERS = 4
+
+/** Hands over bytes piece by piece; a piece may be used again as soon as `write` has resolved. */
+export type BodyWriter = (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>
+
+/**
+ * The folder with the bytes of uploads and thumbnails. A file is there whole or not at all: it is written under another name,
+ * synced, renamed, and its folder synced, before anyone is told of it.
+ */
+export class MediaFiles {
+  readonly #dir: string
+  readonly #idleBuffers: Buffer[] = []
+  #made = 0
+
+  constructor(dir: string) {
+    this.#dir = dir
+  }
+
+  /** Makes the folders, and clears away what a crash left half written. */
+  async open(): Promise<void> {
+    await mkdir(this.#unfinished, { recursive: true, mode: 0o700 })
+    for (const name of await readdir(this.#unfinished)) await rm(join(this.#unfinished, name), { force: true })
+  }
+
+  /**
+   * Writes a stream to the file of this name, durably.
+   * @param maxBytes more are refused with 413, and nothing stays
+   * @returns how many bytes there were
+   * @throws StorageFull when the disk has no room
+   */
+  async write(name: string, bytes: Readable, maxBytes: number): Promise<number> {
+    return this.#put(name, async (file) => {
+      let sizeBytes = 0
+      let gathered: Buffer[] = []
+      let gatheredBytes = 0
+      for await (const chunk of bytes as AsyncIterable<Buffer>) {
+        sizeBytes += chunk.length
+        if (sizeBytes > maxBytes) throw tooLarge(`Uploads are limited to ${maxBytes} bytes`)
+        gathered.push(chunk)
+        gatheredBytes += chunk.length
+        if (gatheredBytes >= WRITE_BYTES) {
+          await writeParts(file, gathered)
+          gathered = []
+          noteDeadBytes(gatheredBytes)
+          gatheredBytes = 0
+        }
+      }
+      await writeParts(file, gathered)
+      gathered = []
+      noteDeadBytes(gatheredBytes)
+      return sizeBytes
+    })
+  }
+
+  async writeBytes(name: string, bytes: Uint8Array): Promise<void> {
+    await this.#put(name, (file) => writeParts(file, [bytes]))
+  }
+
+  /** @returns its size, or `undefined` where there is no such file */
+  async sizeOf(name: string): Promise<number | undefined> {
+    try {
+      return (await stat(this.pathOf(name))).size
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined
+      throw cause
+    }
+  }
+
+  /** @returns its first bytes; fewer where it is shorter */
+  async beginning(name: string, maxBytes: number): Promise<Uint8Array> {
+    const file = await openFile(this.pathOf(name))
+    try {
+      const buffer = Buffer.alloc(maxBytes)
+      return buffer.subarray(0, await readFile(file, buffer, maxBytes, 0))
+    } finally {
+      await closeFile(file)
+    }
+  }
+
+  /** @param range first and last byte, both inclusive */
+  body(name: string, { start, end }: { readonly start: number; readonly end: number }): BodyWriter {
+    return async (write) => {
+      const file = await openFile(this.pathOf(name))
+      try {
+        // New memory for each piece would cost more than reading it.
+        const buffer = this.#idleBuffers.pop() ?? Buffer.allocUnsafeSlow(READ_BYTES)
+        for (let at = start; at <= end; ) {
+          const length = await readFile(file, buffer, Math.min(READ_BYTES, end + 1 - at), at)
+          if (length === 0) throw new Error(`the media file ${name} is shorter than it was`)
+          await write(buffer.subarray(0, length))
+          at += length
+        }
+        // Not after an error: then nobody knows whether the system still reads from it.
+        if (this.#idleBuffers.length < MAX_IDLE_BUFFERS) this.#idleBuffers.push(buffer)
+      } finally {
+        await closeFile(file)
+      }
+    }
+  }
+
+  async remove(name: string): Promise<void> {
+    await rm(this.pathOf(name), { force: true })
+  }
+
+  /**
+   * Spread over 64 folders by the first letter, so that none grows too large.
+   * @param name of letters, digits, `_`, `-`, and at most one dot with more of them: never a path
+   */
+  pathOf(name: string): string {
+    if (!/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?$/.test(name)) throw new RangeError('not a name of a media file')
+    return join(this.#dir, name.slice(0, 1), name)
+  }
+
+  async #put<T>(name: string, fill: (file: number) => Promise<T>): Promise<T> {
+    this.#made += 1
+    const unfinished = join(this.#unfinished, `${process.pid}-${this.#made}`)
+    const path = this.pathOf(name)
+    try {
+      const file = await createFile(unfinished)
+      let result: T
+      try {
+        result = await fill(file)
+        await syncFile(file)
+      } finally {
+        await closeFile(file)
+      }
+      const folder = dirname(path)
+      if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(this.#dir)
+      await rename(unfinished, path)
+      await syncFolder(folder)
+      return result
+    } catch (cause) {
+      await rm(unfinished, { force: true })
+      throw asKnown(cause)
+    }
+  }
+
+  get #unfinished(): string {
+    return join(this.#dir, 'unfinished')
+  }
+}
+
+function asKnown(cause: unknown): unknown {
+  const { code } = cause as NodeJS.ErrnoException
+  if (code === 'ENOSPC' || code === 'EDQUOT') return new StorageFull('The disk is full', { cause })
+  if (code === 'ECONNRESET' || code === 'ERR_STREAM_PREMATURE_CLOSE' || code === 'ABORT_ERR') {
+    return new MatrixError('M_UNKNOWN', 400, 'The upload broke off')
+  }
+  return cause
+}

@@ -1,0 +1,129 @@
+import { MatrixError } from '../../shared/matrix/errors.ts'
+import type { JsonObject } from '../protocol/pdu.ts'
+import { put, remove } from '../store/index.ts'
+import type { RoomsCore } from './core.ts'
+import { membershipIn } from './event.ts'
+import { leave } from './membership-cases.ts'
+import type { OpenRooms } from './open-rooms.ts'
+import { propose } from './propose.ts'
+import { type ChoreRow, chores } from './store.ts'
+
+const RETRY_MS = 60_000
+
+type Kind = 'profile' | 'leave'
+
+/**
+ * What goes on in many rooms after the answer: a changed profile is shown in each of them, a deactivated user leaves them.
+ * Noted on disk before it begins, so that a restart goes on with it; doing it twice changes nothing.
+ */
+export class Chores {
+  readonly #core: RoomsCore
+  readonly #rooms: OpenRooms
+  /** By key; `isWantedAgain` where the reason came up again meanwhile. */
+  readonly #running = new Map<string, { promise: Promise<void>; isWantedAgain: boolean }>()
+  #isClosed = false
+
+  constructor(core: RoomsCore, rooms: OpenRooms) {
+    this.#core = core
+    this.#rooms = rooms
+  }
+
+  /** Goes on with what a stop has interrupted. */
+  async resume(): Promise<void> {
+    for (const row of await this.#core.store.home.range(chores, { index: 'key' })) this.#start(row)
+  }
+
+  /** @returns when the work is noted; it goes on in the background */
+  async begin(kind: Kind, userId: string): Promise<void> {
+    const row: ChoreRow = { key: `${kind} ${userId}`, kind, userId }
+    const running = this.#running.get(row.key)
+    if (running) {
+      running.isWantedAgain = true
+      return
+    }
+    await this.#core.store.commit(() => [put(chores, row)])
+    this.#start(row)
+  }
+
+  /** Resolves when nothing is under way. */
+  async settled(): Promise<void> {
+    while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ promise }) => promise))
+  }
+
+  async close(): Promise<void> {
+    this.#isClosed = true
+    await this.settled()
+  }
+
+  #start(row: ChoreRow): void {
+    if (this.#isClosed || this.#running.has(row.key)) return
+    const running = { promise: Promise.resolve(), isWantedAgain: false }
+    this.#running.set(row.key, running)
+    running.promise = this.#run(row, running).finally(() => this.#running.delete(row.key))
+  }
+
+  async #run(row: ChoreRow, running: { isWantedAgain: boolean }): Promise<void> {
+    try {
+      do {
+        running.isWantedAgain = false
+        if (row.kind === 'profile') await this.#showProfile(row.userId)
+        else await this.#leaveAll(row.userId)
+      } while (running.isWantedAgain && !this.#isClosed)
+      if (!this.#isClosed) await this.#core.store.commit(() => [remove(chores, row.key)])
+    } catch (error) {
+      // The note stays: it is tried again in a while, and at the next start.
+      const { logger, clock } = this.#core.environment
+      logger.warn({ event: 'rooms.chore.failed', chore: row.kind, userId: row.userId, error: String(error) })
+      if (!this.#isClosed) clock.after(RETRY_MS, () => this.#start(row))
+    }
+  }
+
+  async #roomsOf(userId: string, memberships: readonly string[]): Promise<readonly string[]> {
+    return [...(await this.#core.memberships.of(userId)).values()]
+      .filter(({ membership }) => memberships.includes(membership))
+      .map(({ roomId }) => roomId)
+  }
+
+  async #showProfile(userId: string): Promise<void> {
+    for (const roomId of await this.#roomsOf(userId, ['join'])) {
+      if (this.#isClosed) return
+      await this.#ifAllowed(() => this.#showProfileIn(roomId, userId))
+    }
+  }
+
+  async #showProfileIn(roomId: string, userId: string): Promise<void> {
+    await this.#rooms.use(roomId, async (room) => {
+      const proposed = await room.enter(async () => {
+        const member = room.head.state.get('m.room.member', userId)
+        if (!member || membershipIn(member) !== 'join') return undefined
+        const { displayname, avatar_url: avatar } = await this.#core.accounts.profileOf(userId)
+        const { displayname: oldName, avatar_url: oldAvatar, reason: _, ...rest } = member.pdu.content
+        if (displayname === oldName && avatar === oldAvatar) return undefined
+        const content: JsonObject = {
+          ...rest,
+          ...(typeof displayname === 'string' && { displayname }),
+          ...(typeof avatar === 'string' && { avatar_url: avatar }),
+        }
+        return propose(this.#core, room, { type: 'm.room.member', sender: userId, stateKey: userId, content })
+      })
+      await proposed?.durable
+    })
+  }
+
+  async #leaveAll(userId: string): Promise<void> {
+    for (const roomId of await this.#roomsOf(userId, ['join', 'invite', 'knock'])) {
+      if (this.#isClosed) return
+      await this.#ifAllowed(() => leave(this.#core, this.#rooms, { roomId, userId }))
+    }
+  }
+
+  /** A room that does not let the user do it must not keep them from the others. */
+  async #ifAllowed(work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      if (!(error instanceof MatrixError)) throw error
+      this.#core.environment.logger.info({ event: 'rooms.chore.refused', errcode: error.errcode, why: error.message })
+    }
+  }
+}

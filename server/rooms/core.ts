@@ -1,0 +1,43 @@
+import type { AccountsForReaders } from '../accounts/index.ts'
+import type { Environment } from '../observe/environment.ts'
+import type { KeyLookup } from '../protocol/event-signing.ts'
+import type { Json, Pdu } from '../protocol/pdu.ts'
+import type { RoomVersionRules } from '../protocol/room-versions.ts'
+import type { SigningKey } from '../protocol/signing-key.ts'
+import type { Store } from '../store/index.ts'
+import type { Announcer } from './announcer.ts'
+import type { Memberships } from './memberships.ts'
+
+/** The limits and defaults that the server's configuration decides. */
+export interface RoomsConfig {
+  /** Version of rooms whose creator names none. */
+  readonly defaultRoomVersion: string
+}
+
+/**
+ * Where the pipeline gets what only other servers have. Given by `app/`, answered by `federation/`; without it the server
+ * knows nobody but itself.
+ */
+export interface Peers {
+  /** Public keys that an event's signatures are to be checked with; what cannot be had is left out. */
+  keysFor(pdu: Pdu, rules: RoomVersionRules): Promise<KeyLookup>
+  /** Events by ID from servers that ought to have them, unchecked, in no order; what cannot be had is left out. */
+  fetchEvents(roomId: string, eventIds: readonly string[], from: string): Promise<readonly Json[]>
+  /** The room that another server's alias leads to. */
+  resolveAlias(alias: string): Promise<string | undefined>
+}
+
+/** What all parts of `rooms/` share. */
+export interface RoomsCore {
+  readonly environment: Environment
+  readonly store: Store
+  readonly signingKey: SigningKey
+  readonly accounts: AccountsForReaders
+  readonly config: RoomsConfig
+  readonly peers: Peers | undefined
+  readonly announcer: Announcer
+  readonly memberships: Memberships
+  /** By room ID: the stream position of its last change, never too low. All rooms that this server knows are in it. */
+  readonly changes: Map<string, number>
+  isLocal(userId: string): boolean
+}

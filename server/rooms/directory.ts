@@ -1,0 +1,104 @@
+/** The published room directory. Spec: client-server-api §Published room directory. */
+import { forbidden, invalidParam, notFound } from '../../shared/matrix/errors.ts'
+import { roomStateOf } from '../protocol/auth-rules/index.ts'
+import { put, remove } from '../store/index.ts'
+import type { RoomsCore } from './core.ts'
+import type { OpenRooms } from './open-rooms.ts'
+import { type PublicRoom, publicRoomOf, publishedRow } from './published-rooms.ts'
+import { publishedRooms, roomIndex } from './store.ts'
+
+export interface DirectoryWish {
+  readonly limit: number | undefined
+  /** A token of an earlier page. */
+  readonly since: string | undefined
+  /** Looked for in name, topic and canonical alias, in any case. */
+  readonly searchTerm?: string | undefined
+  /** `null` stands for rooms without a type. */
+  readonly roomTypes?: readonly (string | null)[] | undefined
+  /** A network of an application service; ours are all of Matrix's own. */
+  readonly networkId?: string | undefined
+}
+
+export interface DirectoryPage {
+  readonly chunk: readonly PublicRoom[]
+  readonly next_batch?: string
+  readonly prev_batch?: string
+  readonly total_room_count_estimate: number
+}
+
+const DEFAULT_LIMIT = 50
+const MAX_LIMIT = 500
+const TOKEN = /^o(\d{1,9})$/
+
+/**
+ * Published rooms, those with the most joined members first.
+ * @throws MatrixError 400 M_INVALID_PARAM for a token that is none of ours
+ */
+export async function listPublished(core: RoomsCore, wish: DirectoryWish): Promise<DirectoryPage> {
+  const start = wish.since === undefined ? 0 : Number(TOKEN.exec(wish.since)?.[1] ?? Number.NaN)
+  if (Number.isNaN(start)) throw invalidParam('since is not a token of this server')
+  const limit = Math.min(Math.max(wish.limit ?? DEFAULT_LIMIT, 1), MAX_LIMIT)
+  if (wish.networkId !== undefined) return { chunk: [], total_room_count_estimate: 0 }
+  const isFiltered = (wish.searchTerm ?? '') !== '' || wish.roomTypes !== undefined
+  const rows = await core.store.home.range(publishedRooms, {
+    index: 'rank',
+    ...(!isFiltered && { limit: start + limit + 1 }),
+  })
+  const listed = rows.map(({ summary }) => JSON.parse(summary) as PublicRoom)
+  const rooms = isFiltered ? listed.filter((room) => isWanted(room, wish)) : listed
+  const end = start + limit
+  return {
+    chunk: rooms.slice(start, end),
+    ...(rooms.length > end && { next_batch: `o${end}` }),
+    ...(start > 0 && { prev_batch: `o${Math.max(0, start - limit)}` }),
+    total_room_count_estimate: isFiltered ? rooms.length : await core.store.home.count(publishedRooms),
+  }
+}
+
+function isWanted(room: PublicRoom, { searchTerm = '', roomTypes }: DirectoryWish): boolean {
+  if (roomTypes !== undefined && !roomTypes.includes(room.room_type ?? null)) return false
+  const term = searchTerm.toLowerCase()
+  return [room.name, room.topic, room.canonical_alias].some((text = '') => text.toLowerCase().includes(term))
+}
+
+/** @throws MatrixError 404 M_NOT_FOUND */
+export async function isPublished(core: RoomsCore, roomId: string): Promise<boolean> {
+  const row = await core.store.home.get(roomIndex, roomId)
+  if (!row) throw notFound('This server does not know the room')
+  return row.isPublished
+}
+
+/**
+ * Puts a room into the directory or takes it out. For administrators, and for those who may set the room's canonical alias.
+ * @throws MatrixError 404 M_NOT_FOUND, 403 M_FORBIDDEN
+ */
+export async function setPublished(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  setting: {
+    readonly roomId: string
+    readonly userId: string
+    readonly isAdmin: boolean
+    readonly isPublished: boolean
+  },
+): Promise<void> {
+  const { roomId, userId, isAdmin, isPublished } = setting
+  await rooms.use(roomId, (room) =>
+    room.enter(async () => {
+      await room.flushed()
+      const { state, joined } = room.visible
+      const powers = roomStateOf((type, stateKey) => state.get(type, stateKey), room.rules)
+      const mayPublish =
+        joined.has(userId) && powers.power(userId) >= powers.powerToSend('m.room.canonical_alias', true)
+      if (!isAdmin && !mayPublish) throw forbidden('You have too little power to change whether the room is listed')
+      if (room.isPublished === isPublished) return
+      await core.store.commit(() => [
+        put(roomIndex, { ...room.row, isPublished }),
+        isPublished
+          ? put(publishedRooms, publishedRow(publicRoomOf(roomId, state, joined.size)))
+          : remove(publishedRooms, roomId),
+      ])
+      room.isPublished = isPublished
+    }),
+  )
+}

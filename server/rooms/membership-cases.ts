@@ -1,0 +1,166 @@
+/** What people do with memberships. Spec: client-server-api §Room membership. */
+import { forbidden, MatrixError, notFound } from '../../shared/matrix/errors.ts'
+import type { JsonObject } from '../protocol/pdu.ts'
+import { put } from '../store/index.ts'
+import type { Membership } from './contract.ts'
+import type { RoomsCore } from './core.ts'
+import { membershipIn } from './event.ts'
+import { membershipRow } from './memberships.ts'
+import type { OpenRooms } from './open-rooms.ts'
+import { type MembershipWish, setMembership } from './set-membership.ts'
+import { memberships } from './store.ts'
+
+/** What one user does to another. */
+export interface MemberAction {
+  readonly roomId: string
+  readonly by: string
+  readonly target: string
+  readonly reason?: string | undefined
+}
+
+export interface OwnAction {
+  readonly roomId: string
+  readonly userId: string
+  readonly reason?: string | undefined
+}
+
+/** Whether the wish may go on, given the target's membership now; `'done'` where there is nothing left to do. */
+type Precondition = (now: Membership | undefined) => 'done' | undefined
+
+async function change(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  roomId: string,
+  wish: MembershipWish,
+  check: Precondition = () => undefined,
+): Promise<void> {
+  await rooms.use(roomId, async (room) => {
+    const outcome = await room.enter(async () => {
+      const current = room.head.state.get('m.room.member', wish.target)
+      if (check(membershipIn(current)) === 'done') return current && { durable: room.durable(current) }
+      return setMembership(core, room, wish)
+    })
+    await outcome?.durable
+  })
+}
+
+/** Joins a room; does nothing where the user is joined already. */
+export async function join(core: RoomsCore, rooms: OpenRooms, action: OwnAction & { isGuest: boolean }): Promise<void> {
+  const { roomId, userId, reason, isGuest } = action
+  await change(core, rooms, roomId, { sender: userId, target: userId, membership: 'join', reason, isGuest }, (now) =>
+    now === 'join' ? 'done' : undefined,
+  )
+}
+
+/** Asks to be let in. Spec: client-server-api §Knocking on rooms. */
+export async function knock(core: RoomsCore, rooms: OpenRooms, action: OwnAction): Promise<void> {
+  const { roomId, userId, reason } = action
+  await change(core, rooms, roomId, { sender: userId, target: userId, membership: 'knock', reason })
+}
+
+/** Leaves a room, turns down an invite, or takes back a knock. */
+export async function leave(core: RoomsCore, rooms: OpenRooms, action: OwnAction): Promise<void> {
+  const { roomId, userId, reason } = action
+  await change(core, rooms, roomId, { sender: userId, target: userId, membership: 'leave', reason }, (now) => {
+    if (now === undefined) throw forbidden('You are not in this room')
+    return now === 'leave' ? 'done' : undefined
+  })
+}
+
+export async function invite(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  { roomId, by, target, reason }: MemberAction,
+): Promise<void> {
+  await change(core, rooms, roomId, { sender: by, target, membership: 'invite', reason })
+}
+
+export async function kick(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  { roomId, by, target, reason }: MemberAction,
+): Promise<void> {
+  await change(core, rooms, roomId, { sender: by, target, membership: 'leave', reason }, (now) => {
+    // The rules would let a ban be lifted this way.
+    if (now === 'join' || now === 'invite' || now === 'knock') return undefined
+    throw forbidden('The user is not in this room')
+  })
+}
+
+export async function ban(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  { roomId, by, target, reason }: MemberAction,
+): Promise<void> {
+  await change(core, rooms, roomId, { sender: by, target, membership: 'ban', reason })
+}
+
+export async function unban(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  { roomId, by, target, reason }: MemberAction,
+): Promise<void> {
+  await change(core, rooms, roomId, { sender: by, target, membership: 'leave', reason }, (now) => {
+    if (now !== 'ban') throw forbidden('The user is not banned from this room')
+    return undefined
+  })
+}
+
+/**
+ * A membership as a client sets it by `PUT …/state/m.room.member/{userId}`.
+ * @returns the event's ID
+ */
+export async function putMembership(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  setting: { roomId: string; sender: string; target: string; content: JsonObject; isGuest: boolean },
+): Promise<string> {
+  const { roomId, sender, target, content, isGuest } = setting
+  const { membership, ...extra } = content
+  if (typeof membership !== 'string' || !MEMBERSHIPS.has(membership)) {
+    throw new MatrixError('M_BAD_JSON', 400, 'membership is none of invite, join, knock, leave and ban')
+  }
+  return rooms.use(roomId, async (room) => {
+    const wish = { sender, target, membership: membership as Membership, extra, isGuest }
+    const { durable } = await room.enter(() => setMembership(core, room, wish))
+    return (await durable).eventId
+  })
+}
+const MEMBERSHIPS: ReadonlySet<string> = new Set(['invite', 'join', 'knock', 'leave', 'ban'])
+
+/**
+ * The user no longer wants to know of a room that they left. Spec: client-server-api §POST /rooms/{roomId}/forget.
+ * @throws MatrixError 400 M_UNKNOWN while they are in it, 404 M_NOT_FOUND for a room that they never had to do with
+ */
+export async function forget(core: RoomsCore, rooms: OpenRooms, roomId: string, userId: string): Promise<void> {
+  const work = async (): Promise<void> => {
+    const entry = await core.memberships.find(userId, roomId)
+    if (!entry) throw notFound('You never were in this room')
+    if (entry.membership !== 'leave' && entry.membership !== 'ban') {
+      throw new MatrixError('M_UNKNOWN', 400, 'You have not left this room')
+    }
+    if (entry.isForgotten) return
+    const row = membershipRow({ ...entry, isForgotten: true })
+    let settle: ReturnType<RoomsCore['announcer']['issue']> | undefined
+    let position = 0
+    try {
+      await core.store.commit((assigned) => {
+        position = assigned
+        settle = core.announcer.issue(assigned)
+        return [put(memberships, row)]
+      })
+      core.memberships.applied(row)
+      core.announcer.announceForgotten({ userId, roomId, position })
+    } finally {
+      settle?.([])
+    }
+  }
+  using held = await rooms.hold(roomId)
+  if (!held) return await work()
+  const { room } = held
+  await room.enter(async () => {
+    // Nothing that sets the membership may be under way.
+    await room.flushed()
+    await work()
+  })
+}

@@ -1,0 +1,72 @@
+import type { EventViewer, Membership } from './contract.ts'
+import type { RoomsCore } from './core.ts'
+import { type KeptEvent, membershipIn } from './event.ts'
+import type { OpenRoom } from './open-room.ts'
+import { findInGroupNow, membershipInGroup, type Sight } from './visibility.ts'
+
+/**
+ * An event as a client sees it, as JSON text. Most of it is the same for all viewers and made once.
+ * Spec: client-server-api §Room event format, `unsigned`.
+ *
+ * @param sight the viewer's, for whether they may see what a state event replaced
+ */
+export async function renderEvent(
+  core: RoomsCore,
+  room: OpenRoom,
+  event: KeptEvent,
+  viewer: EventViewer,
+  sight: Sight,
+): Promise<string> {
+  const membership = await membershipAt(room, event, viewer.userId)
+  const showsPrevious = event.replaces !== undefined && (await maySeeReplaced(room, event.replaces.eventId, sight))
+  const unsigned = unsignedText(core, event, viewer, membership, showsPrevious)
+  if (viewer.format === 'federation') {
+    const { unsigned: _, ...pdu } = event.pdu
+    return `${JSON.stringify(pdu).slice(0, -1)},"unsigned":${unsigned}}`
+  }
+  const roomId = viewer.withRoomId ? `,"room_id":${JSON.stringify(event.roomId)}` : ''
+  return `${event.clientText}${roomId},"unsigned":${unsigned}}`
+}
+
+/** The viewer's membership after the event; `undefined` for outliers, whose state is not known. */
+function membershipAt(
+  room: OpenRoom,
+  event: KeptEvent,
+  userId: string,
+): Membership | undefined | Promise<Membership | undefined> {
+  if (event.order === null) return undefined
+  const now = findInGroupNow(room, event.groupAfter, 'm.room.member', userId)
+  if (now === undefined) return membershipInGroup(room, event.groupAfter, userId)
+  return membershipIn(now ?? undefined) ?? 'leave'
+}
+
+function unsignedText(
+  core: RoomsCore,
+  event: KeptEvent,
+  viewer: EventViewer,
+  membership: Membership | undefined,
+  showsPrevious: boolean,
+): string {
+  const { replaces, redactedBecause, local } = event
+  let text = `{"age":${Math.max(0, core.environment.clock.now() - event.pdu.origin_server_ts)}`
+  if (membership !== undefined) text += `,"membership":"${membership}"`
+  if (replaces) {
+    text += `,"replaces_state":${JSON.stringify(replaces.eventId)}`
+    if (showsPrevious) {
+      text += `,"prev_content":${JSON.stringify(replaces.content)},"prev_sender":${JSON.stringify(replaces.sender)}`
+    }
+  }
+  if (local?.txnId !== undefined && local.deviceId === viewer.deviceId && event.pdu.sender === viewer.userId) {
+    text += `,"transaction_id":${JSON.stringify(local.txnId)}`
+  }
+  if (redactedBecause) {
+    const roomId = viewer.withRoomId ? `,"room_id":${JSON.stringify(event.roomId)}` : ''
+    text += `,"redacted_because":${redactedBecause.clientText}${roomId}}`
+  }
+  return `${text}}`
+}
+
+async function maySeeReplaced(room: OpenRoom, eventId: string, sight: Sight): Promise<boolean> {
+  const replaced = room.recent.find(eventId) ?? (await room.reader.find(eventId))
+  return replaced !== undefined && sight.maySee(replaced)
+}

@@ -1,0 +1,152 @@
+import type { RoomVersionRules } from '../protocol/room-versions.ts'
+import type { EventViewer, MemberCounts, Membership, RoomEvent, RoomView } from './contract.ts'
+import type { RoomsCore } from './core.ts'
+import { type KeptEvent, membershipIn } from './event.ts'
+import type { Heads } from './heads.ts'
+import type { OpenRoom } from './open-room.ts'
+import { renderEvent } from './render.ts'
+import { stateOfGroup } from './resolve.ts'
+import { type StateMap, StateMap as States } from './state-map.ts'
+import { events } from './store.ts'
+import { findInGroup, historyVisibilityIn, Sight } from './visibility.ts'
+
+/** How many rows are read at once when hidden events may be among them. */
+const ROWS_PER_READ = 64
+
+/** A room as it is at one moment; what happens later does not change it. */
+export class KeptRoomView implements RoomView {
+  readonly roomId: string
+  readonly rules: RoomVersionRules
+  readonly position: number
+  readonly latestOrder: number
+  readonly earliestOrder: number
+  readonly members: MemberCounts
+  readonly #core: RoomsCore
+  readonly #room: OpenRoom
+  readonly #heads: Heads
+  readonly #release: () => void
+  /** What each user may see, for as long as the view is held. */
+  readonly #sights = new Map<string, Sight>()
+
+  constructor(core: RoomsCore, room: OpenRoom) {
+    this.#core = core
+    this.#room = room
+    this.#release = room.hold()
+    this.#heads = room.visible
+    this.roomId = room.roomId
+    this.rules = room.rules
+    this.position = this.#heads.position
+    this.latestOrder = this.#heads.latestOrder
+    this.earliestOrder = this.#heads.earliestOrder
+    this.members = { joined: this.#heads.joined.size, invited: this.#heads.invited }
+  }
+
+  get state(): StateMap {
+    return this.#heads.state
+  }
+
+  joined(): ReadonlySet<string> {
+    return this.#heads.joined
+  }
+
+  membershipOf(userId: string): Membership | undefined {
+    return membershipIn(this.#heads.state.get('m.room.member', userId))
+  }
+
+  async find(eventId: string): Promise<KeptEvent | undefined> {
+    return this.#room.recent.find(eventId) ?? (await this.#room.reader.find(eventId))
+  }
+
+  async timeline(range: {
+    readonly from?: number
+    readonly to?: number
+    readonly limit: number
+    readonly direction: 'forward' | 'backward'
+  }): Promise<readonly KeptEvent[]> {
+    const isForward = range.direction === 'forward'
+    let from = Math.max(range.from ?? this.earliestOrder, this.earliestOrder)
+    let to = Math.min(range.to ?? this.latestOrder + 1, this.latestOrder + 1)
+    const found: KeptEvent[] = []
+    while (found.length < range.limit && from < to) {
+      const size = Math.max(range.limit - found.length, ROWS_PER_READ)
+      const [start, end] = isForward ? [from, Math.min(to, from + size)] : [Math.max(from, to - size), to]
+      const stretch = await this.#stretch(start, end)
+      for (const event of isForward ? stretch : stretch.toReversed()) {
+        if (!event.isHidden && found.length < range.limit) found.push(event)
+      }
+      if (isForward) from = end
+      else to = start
+    }
+    return found
+  }
+
+  async orderAfter(position: number): Promise<number> {
+    if (position >= this.position) return this.latestOrder + 1
+    const first = this.#room.recent.firstOrder
+    const oldest = first === undefined ? undefined : this.#room.recent.at(first)
+    if (oldest && (oldest.position <= position || oldest.order === 1)) {
+      const isAfter = (order: number) => (this.#room.recent.at(order)?.position ?? 0) > position
+      let low = oldest.order ?? 1
+      let high = this.latestOrder + 1
+      while (low < high) {
+        const middle = (low + high) >> 1
+        if (isAfter(middle)) high = middle
+        else low = middle + 1
+      }
+      return low
+    }
+    const [row] = await this.#room.lease.range(events, { index: 'position', from: position + 1, limit: 1 })
+    return row ? Math.min(row.order, this.latestOrder + 1) : this.latestOrder + 1
+  }
+
+  async stateAt(order: number): Promise<StateMap> {
+    if (order < this.earliestOrder) return States.empty
+    const [event] = await this.#stretch(Math.min(order, this.latestOrder), Math.min(order, this.latestOrder) + 1)
+    if (!event) return States.empty
+    return event.groupAfter === this.#heads.group ? this.#heads.state : stateOfGroup(this.#room, event.groupAfter)
+  }
+
+  async stateChangedSince(from: number): Promise<readonly KeptEvent[]> {
+    return this.#room.stateLog.changedSince(this.#heads.state, from)
+  }
+
+  maySee(userId: string, event: RoomEvent): Promise<boolean> {
+    return this.#sightOf(userId).maySee(event as KeptEvent)
+  }
+
+  async visibleTo(userId: string, candidates: readonly RoomEvent[]): Promise<readonly KeptEvent[]> {
+    const sight = this.#sightOf(userId)
+    const visible: KeptEvent[] = []
+    for (const event of candidates as readonly KeptEvent[]) if (await sight.maySee(event)) visible.push(event)
+    return visible
+  }
+
+  /** Whether the event was sent while everybody might read. */
+  async isWorldReadable(event: KeptEvent): Promise<boolean> {
+    const setting = await findInGroup(this.#room, event.groupAfter, 'm.room.history_visibility', '')
+    return historyVisibilityIn(setting) === 'world_readable'
+  }
+
+  render(event: RoomEvent, viewer: EventViewer): Promise<string> {
+    return renderEvent(this.#core, this.#room, event as KeptEvent, viewer, this.#sightOf(viewer.userId))
+  }
+
+  [Symbol.dispose](): void {
+    this.#release()
+  }
+
+  #sightOf(userId: string): Sight {
+    const known = this.#sights.get(userId)
+    if (known) return known
+    const sight = new Sight(this.#core, this.#room, userId)
+    this.#sights.set(userId, sight)
+    return sight
+  }
+
+  /** All events with `from <= order < to`, hidden ones too, oldest first. */
+  async #stretch(from: number, to: number): Promise<readonly KeptEvent[]> {
+    const first = this.#room.recent.firstOrder
+    if (first !== undefined && from >= first) return this.#room.recent.between(from, to)
+    return this.#room.reader.completeAll(await this.#room.lease.range(events, { index: 'order', from, to }))
+  }
+}

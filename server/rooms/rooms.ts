@@ -1,0 +1,199 @@
+import { serverNameOf } from '../../shared/matrix/identifiers.ts'
+import type { AccountsForReaders, Requester } from '../accounts/index.ts'
+import type { Environment } from '../observe/environment.ts'
+import type { Json, JsonObject } from '../protocol/pdu.ts'
+import type { SigningKey } from '../protocol/signing-key.ts'
+import type { Store } from '../store/index.ts'
+import { addAlias, findAlias, listAliasesFor, removeAlias, resolveRoom } from './aliases.ts'
+import { Announcer } from './announcer.ts'
+import { Chores } from './chores.ts'
+import type { RoomsForReaders } from './contract.ts'
+import type { Peers, RoomsConfig, RoomsCore } from './core.ts'
+import { createRoom, type RoomWish } from './create.ts'
+import { type DirectoryPage, type DirectoryWish, isPublished, listPublished, setPublished } from './directory.ts'
+import * as members from './membership-cases.ts'
+import { Memberships } from './memberships.ts'
+import { OpenRooms } from './open-rooms.ts'
+import {
+  type MembersWish,
+  type Reader,
+  readEventById,
+  readJoinedMembers,
+  readMembers,
+  readState,
+  readStateEvent,
+} from './read-state.ts'
+import {
+  type Context,
+  type Page,
+  type PageWish,
+  type Preview,
+  readContext,
+  readPage,
+  readPreview,
+  type TimelineFilter,
+} from './read-timeline.ts'
+import { roomsForReaders } from './readers.ts'
+import { type Reception, receive } from './receive/receive.ts'
+import { redactEvent, sendMessage, setState } from './send.ts'
+import { roomChanges } from './store.ts'
+
+/** Who asks, the room, and the transaction ID that makes the request repeatable. */
+interface Sending {
+  readonly roomId: string
+  readonly requester: Requester
+  readonly txnId: string
+}
+
+/** The use cases of the client API. All throw `MatrixError` for what the client may see; what they resolve with is durable. */
+export interface Rooms extends RoomsForReaders, AsyncDisposable {
+  /** @returns the room's ID */
+  createRoom(wish: RoomWish): Promise<string>
+  /** @returns the event's ID */
+  send(message: Sending & { readonly type: string; readonly content: JsonObject }): Promise<string>
+  redact(redaction: Sending & { readonly eventId: string; readonly reason: string | undefined }): Promise<string>
+  /** Sets any piece of state, memberships too. @returns the event's ID */
+  setState(setting: {
+    readonly roomId: string
+    readonly requester: Requester
+    readonly type: string
+    readonly stateKey: string
+    readonly content: JsonObject
+  }): Promise<string>
+  /** @returns the ID of the room that the ID or alias names */
+  resolve(roomIdOrAlias: string): Promise<string>
+  join(action: members.OwnAction & { readonly isGuest: boolean }): Promise<void>
+  knock(action: members.OwnAction): Promise<void>
+  leave(action: members.OwnAction): Promise<void>
+  forget(roomId: string, userId: string): Promise<void>
+  invite(action: members.MemberAction): Promise<void>
+  kick(action: members.MemberAction): Promise<void>
+  ban(action: members.MemberAction): Promise<void>
+  unban(action: members.MemberAction): Promise<void>
+  addAlias(adding: { readonly alias: string; readonly roomId: string; readonly userId: string }): Promise<void>
+  removeAlias(removing: { readonly alias: string; readonly userId: string; readonly isAdmin: boolean }): Promise<void>
+  /** The room that an alias of this server leads to. */
+  findAlias(alias: string): Promise<string | undefined>
+  listAliases(roomId: string, userId: string): Promise<readonly string[]>
+
+  /** Events come as JSON text, as the reader sees them. */
+  readState(reader: Reader): Promise<readonly string[]>
+  readStateEvent(
+    reader: Reader,
+    wanted: { readonly type: string; readonly stateKey: string; readonly format: 'content' | 'event' },
+  ): Promise<string>
+  readMembers(reader: Reader, wish: MembersWish): Promise<readonly string[]>
+  readJoinedMembers(reader: Reader): ReturnType<typeof readJoinedMembers>
+  readEvent(reader: Reader, eventId: string): Promise<string>
+  readPage(reader: Reader, wish: PageWish): Promise<Page>
+  readPreview(reader: Reader): Promise<Preview>
+  readContext(
+    reader: Reader,
+    wish: { readonly eventId: string; readonly limit: number | undefined; readonly filter: TimelineFilter },
+  ): Promise<Context>
+
+  listPublished(wish: DirectoryWish): Promise<DirectoryPage>
+  isPublished(roomId: string): Promise<boolean>
+  setPublished(setting: {
+    readonly roomId: string
+    readonly userId: string
+    readonly isAdmin: boolean
+    readonly isPublished: boolean
+  }): Promise<void>
+
+  /**
+   * Takes in an event that another server sent, read by `parseJson`. For `federation/`, which has checked the room's ACL.
+   * @throws MatrixError 404 M_NOT_FOUND for a room that this server does not know
+   */
+  receive(received: { readonly roomId: string; readonly json: Json; readonly from: string }): Promise<Reception>
+
+  /** Goes on with what a stop has interrupted; to be called when all have subscribed. */
+  resume(): Promise<void>
+  /** Resolves when no changed profile and no deactivated user is still being carried into rooms. */
+  choresDone(): Promise<void>
+}
+
+export interface RoomsParts {
+  readonly environment: Environment
+  readonly store: Store
+  readonly signingKey: SigningKey
+  readonly accounts: AccountsForReaders
+  readonly config: RoomsConfig
+  /** Other servers; without them nobody but our own users is reached. */
+  readonly peers?: Peers
+}
+
+/** Builds the slice; reads the index of rooms, but opens none. */
+export async function createRooms(parts: RoomsParts): Promise<Rooms> {
+  const { environment, store } = parts
+  const changes = new Map<string, number>()
+  for (const row of await store.home.range(roomChanges, { index: 'roomId' })) changes.set(row.roomId, row.position)
+  const core: RoomsCore = {
+    ...parts,
+    peers: parts.peers,
+    announcer: new Announcer(store, environment.logger),
+    memberships: new Memberships(store),
+    changes,
+    isLocal: (userId) => serverNameOf(userId) === environment.serverName,
+  }
+  const open = new OpenRooms(core)
+  const chores = new Chores(core, open)
+  const note = (kind: 'profile' | 'leave', userId: string): Promise<void> =>
+    chores.begin(kind, userId).catch((error: unknown) => {
+      environment.logger.error({ event: 'rooms.chore.lost', chore: kind, userId, error: String(error) })
+      throw error
+    })
+  const unsubscribe = [
+    // Accounts goes on without waiting; what went wrong is logged.
+    parts.accounts.onProfileChanged(({ userId }) => void note('profile', userId).catch(() => undefined)),
+    parts.accounts.onDeactivated(({ userId }) => note('leave', userId)),
+  ]
+  return {
+    ...roomsForReaders(core, open),
+    createRoom: (wish) => createRoom(core, open, wish),
+    send: (message) => sendMessage(core, open, message),
+    redact: (redaction) => redactEvent(core, open, redaction),
+    setState: ({ roomId, requester, type, stateKey, content }) =>
+      type === 'm.room.member'
+        ? members.putMembership(core, open, {
+            roomId,
+            sender: requester.userId,
+            target: stateKey,
+            content,
+            isGuest: requester.isGuest,
+          })
+        : setState(core, open, { roomId, sender: requester.userId, type, stateKey, content }),
+    resolve: (roomIdOrAlias) => resolveRoom(core, roomIdOrAlias),
+    join: (action) => members.join(core, open, action),
+    knock: (action) => members.knock(core, open, action),
+    leave: (action) => members.leave(core, open, action),
+    forget: (roomId, userId) => members.forget(core, open, roomId, userId),
+    invite: (action) => members.invite(core, open, action),
+    kick: (action) => members.kick(core, open, action),
+    ban: (action) => members.ban(core, open, action),
+    unban: (action) => members.unban(core, open, action),
+    addAlias: (adding) => addAlias(core, open, adding),
+    removeAlias: (removing) => removeAlias(core, open, removing),
+    findAlias: (alias) => findAlias(core, alias),
+    listAliases: (roomId, userId) => listAliasesFor(core, open, roomId, userId),
+    readState: (reader) => readState(core, open, reader),
+    readStateEvent: (reader, wanted) => readStateEvent(core, open, reader, wanted),
+    readMembers: (reader, wish) => readMembers(core, open, reader, wish),
+    readJoinedMembers: (reader) => readJoinedMembers(core, open, reader),
+    readEvent: (reader, eventId) => readEventById(core, open, reader, eventId),
+    readPage: (reader, wish) => readPage(core, open, reader, wish),
+    readPreview: (reader) => readPreview(core, open, reader),
+    readContext: (reader, wish) => readContext(core, open, reader, wish),
+    listPublished: (wish) => listPublished(core, wish),
+    isPublished: (roomId) => isPublished(core, roomId),
+    setPublished: (setting) => setPublished(core, open, setting),
+    receive: ({ roomId, json, from }) => open.use(roomId, (room) => receive(core, room, { json, from })),
+    resume: () => chores.resume(),
+    choresDone: () => chores.settled(),
+    async [Symbol.asyncDispose]() {
+      for (const end of unsubscribe) end()
+      await chores.close()
+      await open[Symbol.asyncDispose]()
+    },
+  }
+}

@@ -1,0 +1,150 @@
+import { badJson, forbidden, invalidParam, notFound } from '../../shared/matrix/errors.ts'
+import { isEventId, serverNameOf } from '../../shared/matrix/identifiers.ts'
+import type { Requester } from '../accounts/index.ts'
+import { roomStateOf } from '../protocol/auth-rules/index.ts'
+import { canonicalJson } from '../protocol/canonical-json.ts'
+import type { JsonObject } from '../protocol/pdu.ts'
+import type { EventWish } from './build.ts'
+import { checkStateContent } from './content-checks.ts'
+import type { RoomsCore } from './core.ts'
+import type { KeptEvent } from './event.ts'
+import type { OpenRoom } from './open-room.ts'
+import type { OpenRooms } from './open-rooms.ts'
+import { propose } from './propose.ts'
+import { findTransaction, transactionKey, transactionOps } from './transactions.ts'
+
+/** Who sends, and the request as its repetition would name it. */
+interface Sending {
+  readonly roomId: string
+  readonly requester: Requester
+  readonly txnId: string
+}
+
+/**
+ * Sends a message event; the same transaction ID again gives the same event.
+ * Spec: client-server-api §PUT /rooms/{roomId}/send/{eventType}/{txnId}.
+ *
+ * @throws MatrixError 403 M_FORBIDDEN, 404 M_NOT_FOUND for an unknown room, 413 M_TOO_LARGE, 400 M_BAD_JSON
+ */
+export async function sendMessage(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  message: Sending & { readonly type: string; readonly content: JsonObject },
+): Promise<string> {
+  const { type, content, requester } = message
+  if (type !== 'm.room.redaction') {
+    return sendOnce(core, rooms, message, `send/${type}`, () => ({ type, sender: requester.userId, content }))
+  }
+  const { redacts, ...rest } = content
+  if (typeof redacts !== 'string' || !isEventId(redacts)) throw badJson('A redaction names an event in `redacts`')
+  return sendOnce(core, rooms, message, `send/${type}`, (room) =>
+    redactionWish(room, { sender: requester.userId, redacts, content: rest, isAdmin: requester.isAdmin }),
+  )
+}
+
+/** Redacts an event. Spec: client-server-api §PUT /rooms/{roomId}/redact/{eventId}/{txnId}. */
+export async function redactEvent(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  redaction: Sending & { readonly eventId: string; readonly reason: string | undefined },
+): Promise<string> {
+  const { eventId, reason, requester } = redaction
+  return sendOnce(core, rooms, redaction, `redact/${eventId}`, (room) =>
+    redactionWish(room, {
+      sender: requester.userId,
+      redacts: eventId,
+      content: reason === undefined ? {} : { reason },
+      isAdmin: requester.isAdmin,
+    }),
+  )
+}
+
+async function sendOnce(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  { roomId, requester, txnId }: Sending,
+  endpoint: string,
+  wishOf: (room: OpenRoom) => EventWish | Promise<EventWish>,
+): Promise<string> {
+  const { userId, deviceId } = requester
+  return rooms.use(roomId, async (room) => {
+    const key = transactionKey({ userId, deviceId, endpoint, txnId })
+    const sent = await room.enter(async (): Promise<string | { durable: Promise<KeptEvent> }> => {
+      const underWay = room.transactionsUnderWay.get(key)
+      if (underWay) return { durable: underWay }
+      const known = await findTransaction(room, key)
+      if (known !== undefined) return known
+      const wish = await wishOf(room)
+      const opsFor = await transactionOps(core, room, key)
+      const { eventId, durable } = await propose(core, room, wish, {
+        local: { deviceId, txnId },
+        ops: () => opsFor(eventId),
+      })
+      room.transactionsUnderWay.set(key, durable)
+      const forget = () => room.transactionsUnderWay.delete(key)
+      durable.then(forget, forget)
+      return { durable }
+    })
+    return typeof sent === 'string' ? sent : (await sent.durable).eventId
+  })
+}
+
+/**
+ * What a redaction asks for, if it would be applied: one that other servers ignore is no use to anybody.
+ * Spec: client-server-api §Redactions; rooms/v3 §Handling redactions.
+ */
+async function redactionWish(
+  room: OpenRoom,
+  redaction: { sender: string; redacts: string; content: JsonObject; isAdmin: boolean },
+): Promise<EventWish> {
+  const { sender, redacts, content } = redaction
+  const target = await room.find(redacts)
+  const { state } = room.head
+  // Those who may not look into the room are not told which events it has.
+  const isMember = state.get('m.room.member', sender)?.pdu.content.membership === 'join'
+  if (isMember && !target) throw notFound('The event to redact is not in this room')
+  if (isMember && target && target.pdu.sender !== sender) {
+    const powers = roomStateOf((type, stateKey) => state.get(type, stateKey), room.rules)
+    const isOfOurs = redaction.isAdmin && serverNameOf(target.pdu.sender) === serverNameOf(sender)
+    if (!isOfOurs && powers.power(sender) < powers.powerNeeded('redact')) {
+      throw forbidden('You have too little power to redact events of others')
+    }
+  }
+  if (target?.pdu.type === 'm.room.create') throw forbidden('The event that made the room cannot be redacted')
+  return { type: 'm.room.redaction', sender, content, redacts }
+}
+
+/**
+ * Sets a piece of the room's state, but not a membership. Setting what the same user set last gives the event that there is.
+ * Spec: client-server-api §PUT /rooms/{roomId}/state/{eventType}/{stateKey}.
+ *
+ * @throws MatrixError as `sendMessage`; 400 M_INVALID_PARAM, M_BAD_ALIAS for canonical aliases
+ */
+export async function setState(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  setting: {
+    readonly roomId: string
+    readonly sender: string
+    readonly type: string
+    readonly stateKey: string
+    readonly content: JsonObject
+  },
+): Promise<string> {
+  const { roomId, sender, type, stateKey, content } = setting
+  if (type === 'm.room.member') throw invalidParam('A membership is not set this way')
+  return rooms.use(roomId, async (room) => {
+    const { durable } = await room.enter(async (): Promise<{ durable: KeptEvent | Promise<KeptEvent> }> => {
+      const current = room.head.state.get(type, stateKey)
+      if (current && isRepeated(room, current, sender, content)) return { durable: room.durable(current) }
+      await checkStateContent(core, room, { type, stateKey, content })
+      return propose(core, room, { type, sender, stateKey, content })
+    })
+    return (await durable).eventId
+  })
+}
+
+function isRepeated(room: OpenRoom, current: KeptEvent, sender: string, content: JsonObject): boolean {
+  if (current.pdu.sender !== sender || current.redactedBecause || !room.head.joined.has(sender)) return false
+  return canonicalJson(current.pdu.content, false) === canonicalJson(content, false)
+}

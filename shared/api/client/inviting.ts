@@ -1,0 +1,17 @@
+import { Type } from 'typebox'
+import { RoomId, UserId } from '../../matrix/schemas.ts'
+import { endpoint } from '../endpoint.ts'
+
+/** Inviting a user. Spec: data/api/client-server/inviting.yaml. */
+export const inviteUser = endpoint({
+  operationId: 'inviteUser',
+  method: 'POST',
+  url: '/_matrix/client/v3/rooms/{roomId}/invite',
+  auth: 'accessToken',
+  rateLimited: true,
+  path: Type.Object({ roomId: RoomId }),
+  query: Type.Object({}),
+  body: Type.Object({ user_id: UserId, reason: Type.Optional(Type.String()) }),
+  reply: Type.Object({}),
+  errors: { M_UNSUPPORTED_ROOM_VERSION: 400, M_FORBIDDEN: 403, M_INVITE_BLOCKED: 403 },
+})

@@ -1,0 +1,322 @@
+/**
+ * Every endpoint that is mounted, given what nobody should send. Driven from the specification's OpenAPI files and from our
+ * declarations of what is not in them, so that an endpoint is covered from the day it is mounted.
+ */
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { listDeclarations } from '../contract/declarations.ts'
+import { propertiesOf, sampleOf, wrongTypesFor } from '../support/sample.ts'
+import { listOperations, type Operation, type Schema } from '../support/spec.ts'
+import { faultsOfReply } from '../support/spec-schema.ts'
+import { type Person, startTestServer, type TestServer } from '../support/test-server.ts'
+
+/** Longer than this, a request hangs. */
+const TIMEOUT_MS = 10_000
+
+const own: readonly Operation[] = (
+  await Promise.all((['client', 'hearth', 'admin'] as const).map((api) => listDeclarations(api)))
+)
+  .flat()
+  .filter(({ endpoint }) => endpoint.unstable !== undefined)
+  .map(({ file, endpoint }) => ({
+    ...endpoint,
+    file,
+    auth: endpoint.auth,
+    isRateLimited: endpoint.rateLimited,
+    isDeprecated: false,
+    parameters: (['path', 'query'] as const).flatMap((place) =>
+      Object.entries((endpoint[place] as Schema).properties ?? {}).map(([name, schema]) => ({
+        name,
+        in: place,
+        required: (endpoint[place] as Schema).required?.includes(name) ?? false,
+        schema,
+      })),
+    ),
+    body:
+      endpoint.body === null || endpoint.body === 'stream'
+        ? null
+        : {
+            isRequired: endpoint.bodyRequired !== false,
+            contentTypes: ['application/json'],
+            schema: endpoint.body as Schema,
+          },
+    reply: undefined,
+    statuses: [],
+  }))
+const operations = [...listOperations('client-server'), ...own]
+
+/** Bodies that are no JSON, or not the JSON object that is needed; and the error code for each. */
+const unreadable: readonly (readonly [what: string, body: string | Uint8Array, errcode: string])[] = [
+  ['half an object', '{"a":', 'M_NOT_JSON'],
+  ['NaN', '{"a":NaN}', 'M_NOT_JSON'],
+  ['no UTF-8', new Uint8Array([0x7b, 0x22, 0xc3, 0x28, 0x22, 0x3a, 0x31, 0x7d]), 'M_NOT_JSON'],
+  ['a list', '[]', 'M_BAD_JSON'],
+  ['null', 'null', 'M_BAD_JSON'],
+  ['100,000 levels', `{"a":${'['.repeat(100_000)}${']'.repeat(100_000)}}`, 'M_BAD_JSON'],
+  ['a lone surrogate', '{"a":"\\ud800"}', 'M_BAD_JSON'],
+  ['a number without end', '{"a":1e999}', 'M_BAD_JSON'],
+  ['a huge integer', '{"a":123456789012345678901234567890}', 'M_BAD_JSON'],
+]
+
+/** Odd text that is legal: refused with a 4xx or taken as it is, never an error of ours. */
+const oddTexts = [
+  '',
+  ' ',
+  '\u0000',
+  'line\nbreak',
+  'U+2028 \u2028 U+2029 \u2029 U+0085 \u0085',
+  '__proto__',
+  'constructor',
+  'toString',
+  '../../../etc/passwd',
+  '\u202e drawkcab',
+  '👩‍👩‍👧‍👦',
+  'e\u0301',
+  '@:',
+  '!:',
+  '$',
+  '%2F',
+  'x'.repeat(70_000),
+]
+
+const malformedEncoding = ['%', '%zz', '%ff', '%ed%a0%80', '%c3%28']
+
+/** Keys that change what other objects are when they are copied carelessly. */
+const poison = '"__proto__":{"polluted":true},"constructor":{"prototype":{"polluted":true}},"":{"":null}'
+
+/** Keys for which clients in use send `null` where the specification means leaving them out. */
+const takesNull = new Set(['setPresence status_msg'])
+
+/** Endpoints that wait for news when they are told to: their waiting time is never set here. */
+const WAITING = new Set(['timeout'])
+
+let server: TestServer
+let people = 0
+
+interface Caller {
+  readonly person: Person
+  readonly values: Readonly<Record<string, string>>
+}
+
+/** A person of their own for each operation, so that one that logs out or deactivates takes nothing from the others. */
+async function newCaller(): Promise<Caller> {
+  people += 1
+  const person = await server.register(`person${people}`)
+  const room = await person.api.post<{ room_id?: string }>('/_matrix/client/v3/createRoom', { name: 'bad input' })
+  const values = {
+    userId: person.userId,
+    deviceId: person.deviceId,
+    roomId: room.body.room_id ?? '!unknown:hearth.test',
+    roomIdOrAlias: room.body.room_id ?? '!unknown:hearth.test',
+    roomAlias: '#unknown:hearth.test',
+    eventId: '$unknown',
+    serverName: 'hearth.test',
+  }
+  return { person, values }
+}
+
+interface Answer {
+  readonly status: number
+  readonly errcode: unknown
+}
+
+interface Input {
+  readonly path?: Readonly<Record<string, string>>
+  readonly query?: string
+  readonly body?: string | Uint8Array
+  /** `null`: none. */
+  readonly token?: string | null
+}
+
+/** Sends one request and checks what holds for every answer: no error of ours, and errors in the standard form. */
+async function send(operation: Operation, caller: Caller, input: Input): Promise<Answer> {
+  const url = operation.url.replace(/\{(\w+)\}/g, (_all, name: string) => {
+    return input.path?.[name] ?? encodeURIComponent(caller.values[name] ?? sampleParameter(operation, name))
+  })
+  const token = input.token === undefined ? caller.person.accessToken : input.token
+  const body = input.body ?? (operation.body ? JSON.stringify(sampleOf(operation.body.schema)) : undefined)
+  const query = input.query ?? requiredQuery(operation)
+  const response = await server.api(token ?? undefined).fetch(url + (query === '' ? '' : `?${query}`), {
+    method: operation.method,
+    signal: AbortSignal.timeout(TIMEOUT_MS),
+    redirect: 'manual',
+    headers: { 'content-type': 'application/json' },
+    ...(body !== undefined && operation.method !== 'GET' && { body: body as BodyInit }),
+  })
+  const text = await response.text()
+  const what = `${operation.method} ${url.slice(0, 300)} ${JSON.stringify(input).slice(0, 300)} → ${response.status} ${text.slice(0, 300)}`
+  expect(response.status, what).toBeLessThan(500)
+  if (response.status === 200 && operation.reply) {
+    expect(faultsOfReply(operation.operationId, JSON.parse(text)), what).toEqual([])
+  }
+  if (response.status < 400) return { status: response.status, errcode: undefined }
+  const error = JSON.parse(text) as { errcode?: unknown; error?: unknown; flows?: unknown }
+  // The first 401 of user-interactive authentication names flows instead of an error.
+  if (response.status !== 401 || error.flows === undefined) {
+    expect(typeof error.errcode, what).toBe('string')
+    expect(typeof error.error, what).toBe('string')
+  }
+  expect(response.headers.get('access-control-allow-origin'), what).toBe('*')
+  return { status: response.status, errcode: error.errcode }
+}
+
+function sampleParameter(operation: Operation, name: string): string {
+  const schema = operation.parameters.find((parameter) => parameter.name === name)?.schema ?? {}
+  return String(sampleOf(schema))
+}
+
+function requiredQuery(operation: Operation): string {
+  return operation.parameters
+    .filter((parameter) => parameter.in === 'query' && parameter.required)
+    .map(({ name, schema }) => `${encodeURIComponent(name)}=${encodeURIComponent(String(sampleOf(schema)))}`)
+    .join('&')
+}
+
+const withoutToken = (operation: Operation): boolean =>
+  operation.auth === 'none' || operation.auth === 'signedRequest' || operation.operationId === 'getVersions'
+
+const mounted: Operation[] = []
+beforeAll(async () => {
+  server = await startTestServer()
+})
+afterAll(() => server[Symbol.asyncDispose]())
+
+/** Whether anybody answers there; asked for with a token that opens nothing, so that nothing happens. */
+async function isMounted(operation: Operation): Promise<boolean> {
+  const url = operation.url.replace(/\{\w+\}/g, 'x')
+  const response = await server.api('no such token').fetch(url, { method: operation.method, redirect: 'manual' })
+  const text = await response.text()
+  return !((response.status === 404 || response.status === 405) && text.includes('M_UNRECOGNIZED'))
+}
+
+describe('bad input never breaks the server, whichever endpoint it goes to', () => {
+  it.each(operations.map((operation) => [operation.operationId, operation] as const))('%s', async (_id, operation) => {
+    if (!(await isMounted(operation))) return
+    mounted.push(operation)
+    const caller = await newCaller()
+    await withBadTokens(operation, caller)
+    await withBadPaths(operation, caller)
+    await withBadQueries(operation, caller)
+    if (operation.body?.contentTypes.includes('application/json'))
+      await withBadBodies(operation, caller, operation.body)
+    expect((await server.api().get('/_matrix/client/versions')).status).toBe(200)
+    expect(server.complaints).toEqual([])
+    expect(({} as Record<string, unknown>).polluted).toBeUndefined()
+  })
+
+  it('goes to every endpoint that is declared', async () => {
+    const declared = (await listDeclarations('client')).map(({ endpoint }) => endpoint.operationId)
+    const reached = new Set(mounted.map(({ operationId }) => operationId))
+    expect(declared.filter((operationId) => !reached.has(operationId))).toEqual([])
+  })
+})
+
+async function withBadTokens(operation: Operation, caller: Caller): Promise<void> {
+  if (withoutToken(operation)) return
+  const wrong = await send(operation, caller, { token: 'wrong' })
+  expect(wrong, 'a wrong token').toEqual({ status: 401, errcode: 'M_UNKNOWN_TOKEN' })
+  if (operation.auth === 'accessToken?') return
+  const none = await send(operation, caller, { token: null, body: 'no JSON' })
+  expect(none, 'no token').toEqual({ status: 401, errcode: 'M_MISSING_TOKEN' })
+}
+
+async function withBadPaths(operation: Operation, caller: Caller): Promise<void> {
+  const { token } = { token: harmlessToken(operation, caller) }
+  for (const { name } of operation.parameters.filter((parameter) => parameter.in === 'path')) {
+    for (const text of malformedEncoding) {
+      const answer = await send(operation, caller, { path: { [name]: text } })
+      expect(answer, `${name} is ${text}`).toEqual({ status: 400, errcode: 'M_INVALID_PARAM' })
+    }
+    for (const text of oddTexts) {
+      if (text.length > 8_000) continue
+      await send(operation, caller, {
+        path: { [name]: encodeURIComponent(text) },
+        ...(token !== undefined && { token }),
+      })
+    }
+  }
+}
+
+/** Without a body or parameters to be wrong in, a request with a good token simply does what it is for. */
+function harmlessToken(operation: Operation, caller: Caller): string | undefined {
+  return operation.auth === 'none' ? undefined : caller.person.accessToken
+}
+
+async function withBadQueries(operation: Operation, caller: Caller): Promise<void> {
+  for (const { name, schema } of operation.parameters.filter((parameter) => parameter.in === 'query')) {
+    const required = requiredQuery(operation)
+      .split('&')
+      .filter((pair) => pair !== '' && !pair.startsWith(`${encodeURIComponent(name)}=`))
+    const query = (text: string): string => [...required, `${encodeURIComponent(name)}=${text}`].join('&')
+    const malformed = await send(operation, caller, { query: query('%ff') })
+    expect(malformed, `?${name}=%ff`).toEqual({ status: 400, errcode: 'M_INVALID_PARAM' })
+    const isNumber = schema.type === 'integer' || schema.type === 'number'
+    if (isNumber || schema.type === 'boolean') {
+      for (const text of ['text', '1e400', 'NaN', '99999999999999999999', '%00']) {
+        const answer = await send(operation, caller, { query: query(text) })
+        expect(answer, `?${name}=${text}`).toEqual({ status: 400, errcode: 'M_INVALID_PARAM' })
+      }
+    }
+    if (WAITING.has(name)) continue
+    for (const text of isNumber ? ['-1', '0', '9007199254740991', ''] : oddTexts) {
+      if (text.length < 8_000) await send(operation, caller, { query: query(encodeURIComponent(text)) })
+    }
+    await send(operation, caller, { query: `${query('1')}&${query('2')}` })
+  }
+}
+
+async function withBadBodies(
+  operation: Operation,
+  caller: Caller,
+  body: NonNullable<Operation['body']>,
+): Promise<void> {
+  for (const [what, bytes, errcode] of unreadable) {
+    const answer = await send(operation, caller, { body: bytes })
+    // An endpoint may take less than this body's length.
+    if (bytes.length > 65_536 && answer.status === 413) continue
+    expect(answer, what).toEqual({ status: 400, errcode })
+  }
+  if (body.isRequired) await send(operation, caller, { body: '' })
+
+  const sample = sampleOf(body.schema)
+  const base = isObject(sample) ? sample : {}
+  for (const { at, schema, bodyWith } of placesIn(body.schema, base)) {
+    for (const value of wrongTypesFor(schema)) {
+      if (takesNull.has(`${operation.operationId} ${at}`) && value === null) continue
+      const answer = await send(operation, caller, { body: JSON.stringify(bodyWith(value)) })
+      // Deeper down, a key may be one that only some events or filters have, and is then carried as it is.
+      if (!at.includes('.')) expect(answer.status, `${at} is ${JSON.stringify(value)}`).toBeGreaterThanOrEqual(400)
+    }
+    if (schema.type !== 'string') continue
+    for (const text of oddTexts) await send(operation, caller, { body: JSON.stringify(bodyWith(text)) })
+  }
+  const inner = JSON.stringify(base).slice(1, -1)
+  await send(operation, caller, { body: `{${[inner, poison].filter((part) => part !== '').join(',')}}` })
+  await send(operation, caller, { body: JSON.stringify({ ...base, 'org.example.large': 'x'.repeat(70_000) }) })
+  await send(operation, caller, { body: JSON.stringify({ ...base, 'org.example.huge': 'x'.repeat(3_000_000) }) })
+}
+
+interface Place {
+  /** Keys with dots between. */
+  readonly at: string
+  readonly schema: Schema
+  readonly bodyWith: (value: unknown) => unknown
+}
+
+/** Every key of the body, and of the objects in it. */
+function placesIn(schema: Schema, base: object, depth = 2): readonly Place[] {
+  return [...propertiesOf(schema)].flatMap(([name, property]) => {
+    const own: Place = { at: name, schema: property, bodyWith: (value) => ({ ...base, [name]: value }) }
+    const sample = sampleOf(property)
+    if (depth === 1 || !isObject(sample)) return [own]
+    const inner = placesIn(property, sample, depth - 1).map((place) => ({
+      at: `${name}.${place.at}`,
+      schema: place.schema,
+      bodyWith: (value: unknown) => ({ ...base, [name]: place.bodyWith(value) }),
+    }))
+    return [own, ...inner]
+  })
+}
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}

@@ -1,0 +1,123 @@
+import type { Browser, Page } from 'playwright-core'
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { type HomeProcess, SERVER_NAME, startHomeProcess } from './support/home-process.ts'
+import {
+  acceptInvite,
+  claimHome,
+  type Device,
+  invite,
+  makeRecoveryKey,
+  makeRoom,
+  message,
+  openBrowser,
+  openDevice,
+  register,
+  say,
+  screenshot,
+} from './support/people.ts'
+
+/** The texts that a page shows as sent, in order. Each ends with a dot, to be told from the time after it. */
+async function sentTexts(page: Page): Promise<string[]> {
+  return page
+    .locator('[data-testid="message"][data-state="sent"]')
+    .evaluateAll((lines) => lines.map((line) => /(anna|ben) says \d+(?=\.)/.exec(line.textContent ?? '')?.[0] ?? ''))
+}
+
+describe('A server that is killed while people are writing', () => {
+  let browser: Browser
+  let home: HomeProcess
+  let anna: Device
+  let ben: Device
+
+  beforeAll(async () => {
+    home = await startHomeProcess()
+    browser = await openBrowser()
+    // tall, so that all messages are in the page at once
+    anna = await openDevice(browser)
+    ben = await openDevice(browser)
+    await anna.page.setViewportSize({ width: 900, height: 3_000 })
+    await ben.page.setViewportSize({ width: 900, height: 3_000 })
+    await claimHome(anna.page, home.url(), await home.claimCode(), 'Lindenhof', 'anna')
+    await makeRecoveryKey(anna.page)
+    await register(ben.page, home.url(), 'ben')
+    await makeRecoveryKey(ben.page)
+    await makeRoom(anna.page, 'Storm')
+    await invite(anna.page, `@ben:${SERVER_NAME}`)
+    await acceptInvite(ben.page, 'Storm')
+    await say(anna.page, 'anna says 0.')
+    await message(ben.page, 'anna says 0').waitFor()
+  }, 240_000)
+
+  afterEach(async ({ task }) => {
+    if (task.result?.state !== 'fail') return
+    await screenshot(anna.page, 'failed-anna')
+    await screenshot(ben.page, 'failed-ben')
+  })
+
+  afterAll(async () => {
+    await browser?.close()
+    await home?.[Symbol.asyncDispose]()
+  })
+
+  it('loses nothing that was confirmed, doubles nothing, and both pages go on by themselves', async () => {
+    const people = [
+      { name: 'anna', page: anna.page },
+      { name: 'ben', page: ben.page },
+    ]
+    const write = async (from: number, to: number): Promise<void> => {
+      await Promise.all(
+        people.map(async ({ name, page }) => {
+          for (let at = from; at <= to; at++) await say(page, `${name} says ${at}.`)
+        }),
+      )
+    }
+    const answered = anna.page.waitForResponse((response) => response.url().includes('/send/') && response.ok())
+    const writing = write(1, 8)
+    await answered
+    await home.kill()
+    await writing
+    const confirmed = [...(await sentTexts(anna.page)), ...(await sentTexts(ben.page))]
+    expect(confirmed).toContain('anna says 0')
+
+    await write(9, 12)
+    await anna.page.getByText('No connection to your home.').waitFor()
+    await screenshot(anna.page, '20-no-connection')
+    await home.start()
+
+    const all = people
+      .flatMap(({ name }) => Array.from({ length: 12 }, (_, at) => `${name} says ${at + 1}`))
+      .concat('anna says 0')
+    for (const { page } of people) {
+      await expect.poll(async () => (await sentTexts(page)).toSorted(), { timeout: 90_000 }).toEqual(all.toSorted())
+      await page.getByText('No connection to your home.').waitFor({ state: 'detached' })
+    }
+    // each person's own words keep their order
+    for (const { page } of people) {
+      const texts = await sentTexts(page)
+      for (const { name } of people) {
+        const own = texts.filter((text) => text.startsWith(name)).map((text) => Number(text.split(' ').at(-1)))
+        expect(own).toEqual(own.toSorted((a, b) => a - b))
+      }
+    }
+    await screenshot(ben.page, '21-going-on')
+  })
+
+  it('keeps what is written while it is gone, even when the page is loaded anew', async () => {
+    await home.kill()
+    await say(anna.page, 'anna says 100.')
+    await expect.poll(() => message(anna.page, 'anna says 100').getAttribute('data-state')).not.toBe('sent')
+    await anna.page.getByText('No connection to your home.').waitFor()
+    const address = anna.page.url()
+    await home.start()
+    // a new page of the same profile finds the message in the device's own storage
+    await anna.page.goto('about:blank')
+    await anna.page.goto(address)
+    await expect
+      .poll(() => message(anna.page, 'anna says 100').getAttribute('data-state'), { timeout: 60_000 })
+      .toBe('sent')
+    await message(ben.page, 'anna says 100').waitFor({ timeout: 60_000 })
+    expect(await message(ben.page, 'anna says 100').count()).toBe(1)
+    expect(anna.problems).toEqual([])
+    expect(ben.problems).toEqual([])
+  })
+})
