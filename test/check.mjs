@@ -6,7 +6,11 @@ const checks = ['format:check', 'lint', 'lint:promises', 'types', 'arrows', 'dea
 const failed = []
 for (const name of checks) {
   const started = Date.now()
-  const result = spawnSync('npm', ['run', '--silent', name], { cwd: root, stdio: 'inherit', shell: process.platform === 'win32' })
+  const result = spawnSync('npm', ['run', '--silent', name], {
+    cwd: root,
+    stdio: 'inherit',
+    shell: process.platform === 'win32',
+  })
   console.log(`${result.status === 0 ? 'ok  ' : 'FAIL'} ${name} (${((Date.now() - started) / 1000).toFixed(1)} s)`)
   if (result.status !== 0) failed.push(name)
 }

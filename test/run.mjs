@@ -18,7 +18,9 @@ const totals = { passed: 0, failed: 0, skipped: 0 }
 run('units and servers', 'test/vitest.config.ts')
 if (findChromium()) run('browsers', 'test/e2e/vitest.config.ts')
 else {
-  console.log('No Chromium was found, so the browser tests did not run. Install it (Debian: apt-get install chromium) or name it in CHROMIUM_PATH.')
+  console.log(
+    'No Chromium was found, so the browser tests did not run. Install it (Debian: apt-get install chromium) or name it in CHROMIUM_PATH.',
+  )
   if (process.env.CI) totals.failed += 1
 }
 rmSync(reports, { recursive: true, force: true })
@@ -29,7 +31,16 @@ function run(name, config) {
   const report = join(reports, `${name.replaceAll(' ', '-')}.json`)
   const vitest = spawnSync(
     node,
-    [join(root, 'node_modules/vitest/vitest.mjs'), 'run', '--config', config, '--reporter=default', '--reporter=json', `--outputFile.json=${report}`, ...process.argv.slice(2)],
+    [
+      join(root, 'node_modules/vitest/vitest.mjs'),
+      'run',
+      '--config',
+      config,
+      '--reporter=default',
+      '--reporter=json',
+      `--outputFile.json=${report}`,
+      ...process.argv.slice(2),
+    ],
     { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] },
   )
   const counts = readCounts(report)

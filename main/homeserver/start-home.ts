@@ -73,7 +73,8 @@ export function startHome(
       isStopping = true
       process.terminate()
       const stuck = setTimeout(() => process.kill(), STOP_WITHIN_MS)
-      exited.promise.then(() => clearTimeout(stuck))
+      await exited.promise
+      clearTimeout(stuck)
     }
     await exited.promise
   }

@@ -34,7 +34,7 @@ export async function toDevicePart(
  */
 export async function deviceListsPart(
   deps: { readonly e2ee: E2eeForReaders; readonly rooms: RoomsForReaders },
-  { userId }: Viewer,
+  { userId }: Pick<Viewer, 'userId'>,
   query: {
     readonly since: number
     readonly upTo: number
@@ -52,8 +52,8 @@ export async function deviceListsPart(
     }
     for (const other of await e2ee.usersSignedBy(userId, since, upTo)) changed.add(other)
   }
-  for (const { met, parted, isEncrypted } of query.facts) {
-    if (!isEncrypted) continue
+  // Encrypted or not: a client that knows the devices before a room is encrypted sends its first message sooner.
+  for (const { met, parted } of query.facts) {
     for (const other of met) changed.add(other)
     for (const other of parted) {
       if (other !== userId && !(await rooms.shareRoom(userId, other))) left.add(other)

@@ -11,6 +11,7 @@ import type { Store } from '../store/index.ts'
 import { ANYBODY, deviceMark } from './batch.ts'
 import { ChangeMarks } from './change-marks.ts'
 import { createFilters, type Filters } from './filter-store.ts'
+import { type KeyChanges, keyChanges } from './key-changes.ts'
 import { LazyMembers } from './lazy-members.ts'
 import { Notifier, type NotifierStats } from './notifier.ts'
 import { RoomChanges } from './room-changes.ts'
@@ -29,6 +30,8 @@ export interface Sync extends Disposable {
   readonly listening: number
   /** Answers `/sync`; see `Syncs.answer`. */
   answer(request: SyncRequest): Promise<string>
+  /** Answers `/keys/changes`; see `keyChanges`. */
+  keyChanges(userId: string, tokens: { readonly from: string; readonly to: string }): Promise<KeyChanges>
 }
 
 export function createSync(deps: {
@@ -122,6 +125,7 @@ export function createSync(deps: {
       return notifier.listening
     },
     answer: (request) => syncs.answer(request),
+    keyChanges: (userId, tokens) => keyChanges({ store, e2ee, rooms }, userId, tokens),
     [Symbol.dispose]() {
       for (const end of subscriptions) end()
     },

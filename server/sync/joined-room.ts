@@ -27,8 +27,6 @@ export interface RoomFacts {
   /** Users who came into, or went out of, a room that the viewer is in; or the viewer did, and these are in it. */
   readonly met: readonly string[]
   readonly parted: readonly string[]
-  /** The same of encrypted rooms alone. */
-  readonly isEncrypted: boolean
 }
 
 export interface RoomEntry {
@@ -37,7 +35,7 @@ export interface RoomEntry {
   readonly facts: RoomFacts
 }
 
-const NO_FACTS: RoomFacts = { met: [], parted: [], isEncrypted: false }
+const NO_FACTS: RoomFacts = { met: [], parted: [] }
 
 /** Whether the user was joined when all up to that position had happened. */
 export async function wasJoinedAt(view: RoomView, userId: string, position: number): Promise<boolean> {
@@ -107,6 +105,18 @@ export async function joinedRoom(
     ...(unreadByThread ? [`"unread_thread_notifications":${threadCountsText(unread.threads)}`] : []),
   ]
   return { text: `{${parts.join(',')}}`, facts }
+}
+
+/** Who came into, and went out of, a joined room in a span: the facts of `joinedRoom` without its entry. */
+export async function joinedRoomFacts(
+  rooms: RoomsForReaders,
+  entry: MembershipEntry,
+  { since, upTo }: { readonly since: number; readonly upTo: number },
+): Promise<RoomFacts> {
+  using view = await rooms.open(entry.roomId)
+  const knowsRoom = entry.position <= since || (await wasJoinedAt(view, entry.userId, since))
+  const changed = knowsRoom ? await changesIn(view, since, upTo) : []
+  return factsOf(view, entry, { since }, { knowsRoom, changed })
 }
 
 /** Whether we have all of the room's timeline. What lies before a join over federation can be had from other servers. */
@@ -208,16 +218,15 @@ export function accountDataTexts(
 /** Who came and went, as far as it is news. At a client's first sync nothing is. */
 async function factsOf(
   view: RoomView,
-  { userId }: Viewer,
-  { since }: Span,
+  { userId }: Pick<Viewer, 'userId'>,
+  { since }: Pick<Span, 'since'>,
   { knowsRoom, changed }: { readonly knowsRoom: boolean; readonly changed: readonly RoomEvent[] },
 ): Promise<RoomFacts> {
   if (since === null || (knowsRoom && changed.length === 0)) return NO_FACTS
-  const isEncrypted = view.state.get('m.room.encryption') !== undefined
   const others = (): string[] => [...view.joined()].filter((member) => member !== userId)
-  if (!knowsRoom) return { met: others(), parted: [], isEncrypted }
+  if (!knowsRoom) return { met: others(), parted: [] }
   // Whoever is in the room shares an encrypted room with the viewer from now on.
-  if (changed.some(({ pdu }) => pdu.type === 'm.room.encryption')) return { met: others(), parted: [], isEncrypted }
+  if (changed.some(({ pdu }) => pdu.type === 'm.room.encryption')) return { met: others(), parted: [] }
   const met: string[] = []
   const parted: string[] = []
   for (const { pdu, replaces } of changed) {
@@ -227,7 +236,7 @@ async function factsOf(
     if (isJoined && !wasJoined) met.push(pdu.state_key)
     else if (wasJoined && !isJoined) parted.push(pdu.state_key)
   }
-  return { met, parted, isEncrypted }
+  return { met, parted }
 }
 
 function countsText({ notification_count, highlight_count }: Counts): string {

@@ -5,8 +5,8 @@
 
 import { MatrixError } from '../../shared/matrix/errors.ts'
 import type { AccountDataEntry } from '../accounts/index.ts'
-import type { MembershipEntry, RoomEvent, RoomView } from '../rooms/index.ts'
-import { accountDataTexts, type RoomDeps, type RoomEntry, wasJoinedAt } from './joined-room.ts'
+import type { MembershipEntry, RoomEvent, RoomsForReaders, RoomView } from '../rooms/index.ts'
+import { accountDataTexts, type RoomDeps, type RoomEntry, type RoomFacts, wasJoinedAt } from './joined-room.ts'
 import { clientKey, eventsText, renderEvents, selectState, timelineText } from './room-parts.ts'
 import { changedState, compareStates, wholeState } from './room-state.ts'
 import { collectTimeline, type Timeline } from './timeline.ts'
@@ -28,7 +28,7 @@ export async function leftRoom(
   query: { readonly entry: MembershipEntry; readonly accountData: readonly AccountDataEntry[] },
 ): Promise<RoomEntry> {
   const { entry } = query
-  using view = await openIfKept(deps, entry.roomId)
+  using view = await openIfKept(deps.rooms, entry.roomId)
   const member = await view?.find(entry.eventId)
   if (!view || !member) return unknownRoom(viewer, entry, deps.clock.now())
   const { since } = span
@@ -52,14 +52,21 @@ export async function leftRoom(
     facts: {
       met: [],
       parted: since === null || !wasIn ? [] : [...view.joined()],
-      isEncrypted: view.state.get('m.room.encryption') !== undefined,
     },
   }
 }
 
-async function openIfKept(deps: RoomDeps, roomId: string): Promise<RoomView | undefined> {
+/** Whom the viewer met last in a room that they left in a span: the facts of `leftRoom` without its entry. */
+export async function leftRoomFacts(rooms: RoomsForReaders, entry: MembershipEntry, since: number): Promise<RoomFacts> {
+  using view = await openIfKept(rooms, entry.roomId)
+  const wasIn = view !== undefined && (entry.previous === 'join' || (await wasJoinedAt(view, entry.userId, since)))
+  if (!wasIn) return { met: [], parted: [] }
+  return { met: [], parted: [...view.joined()] }
+}
+
+async function openIfKept(rooms: RoomsForReaders, roomId: string): Promise<RoomView | undefined> {
   try {
-    return await deps.rooms.open(roomId)
+    return await rooms.open(roomId)
   } catch (error) {
     // An invite from another server may be turned down without our ever having had the room.
     if (error instanceof MatrixError && error.status === 404) return undefined
@@ -121,6 +128,6 @@ function unknownRoom(viewer: Viewer, entry: MembershipEntry, nowTs: number): Roo
   const state = viewer.useStateAfter ? `"state_after":{"events":[${text}]}` : '"state":{"events":[]}'
   return {
     text: `{${state},"timeline":{"events":[${text}],"limited":false},"account_data":{"events":[]}}`,
-    facts: { met: [], parted: [], isEncrypted: false },
+    facts: { met: [], parted: [] },
   }
 }

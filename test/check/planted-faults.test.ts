@@ -66,9 +66,9 @@ describe('npm run lint', () => {
 
 describe('npm run lint:promises', () => {
   it('sees an un-awaited promise', () => {
-    expect(run('oxlint', '--type-aware', '-c', 'test/oxlint.json', '--no-ignore', 'server/planted-faults/promise.ts')).toContain(
-      'no-floating-promises',
-    )
+    expect(
+      run('oxlint', '--type-aware', '-c', 'test/oxlint.json', '--no-ignore', 'server/planted-faults/promise.ts'),
+    ).toContain('no-floating-promises')
   })
 })
 

@@ -1,3 +1,4 @@
+import { getKeysChanges } from '../../../shared/api/client/keys.ts'
 import { sync } from '../../../shared/api/client/sync.ts'
 import { Reply, type Route, route } from '../../http/route.ts'
 import type { Sync } from '../../sync/index.ts'
@@ -18,4 +19,10 @@ export const syncRoutes = (slice: Sync): readonly Route[] => [
       }),
     ),
   ),
+
+  // Declared with the other keys' endpoints; its tokens are those of `/sync`.
+  route(getKeysChanges, async ({ query, requester }) => {
+    const { changed, left } = await slice.keyChanges(requester.userId, query)
+    return { changed: [...changed], left: [...left] }
+  }),
 ]

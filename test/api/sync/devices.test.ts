@@ -57,6 +57,11 @@ describe('client-server-api §Send-to-Device messaging, Extensions to /sync', ()
   })
 })
 
+const keysChanges = async (who: Person, from: rig.SyncBody, to: rig.SyncBody) => {
+  const query = { from: from.next_batch, to: to.next_batch }
+  return (await who.api.get('/_matrix/client/v3/keys/changes', query)).body
+}
+
 const uploadKeys = (who: Person) =>
   who.api.post('/_matrix/client/v3/keys/upload', {
     device_keys: {
@@ -93,7 +98,7 @@ describe('client-server-api §End-to-end encryption, Extensions to /sync', () =>
     expect((await rig.sync(alice, { since: body.next_batch })).device_lists?.changed).toEqual([alice.userId])
   })
 
-  it('names users who come into an encrypted room, and those who share none any longer', async () => {
+  it('names users who come into a room, and those who share none any longer', async () => {
     await using server = await startTestServer()
     const alice = await server.register('alice')
     const bob = await server.register('bob')
@@ -102,7 +107,7 @@ describe('client-server-api §End-to-end encryption, Extensions to /sync', () =>
     const first = await rig.sync(alice)
     await rig.join(bob, plain)
     const second = await rig.sync(alice, { since: first.next_batch })
-    expect(second.device_lists).toBeUndefined()
+    expect(second.device_lists).toEqual({ changed: [bob.userId], left: [] })
     await rig.join(bob, roomId)
     const third = await rig.sync(alice, { since: second.next_batch })
     expect(third.device_lists).toEqual({ changed: [bob.userId], left: [] })
@@ -112,9 +117,11 @@ describe('client-server-api §End-to-end encryption, Extensions to /sync', () =>
     await rig.leave(bob, roomId)
     const fifth = await rig.sync(alice, { since: fourth.next_batch })
     expect(fifth.device_lists).toEqual({ changed: [], left: [bob.userId] })
+    expect(await keysChanges(alice, first, second)).toEqual({ changed: [], left: [bob.userId] })
+    expect(await keysChanges(alice, fifth, fifth)).toEqual({ changed: [], left: [] })
   })
 
-  it('names all members when the user joins an encrypted room, or a room becomes encrypted, or they leave it', async () => {
+  it('names all members when the user joins a room, or a room becomes encrypted, or they leave it', async () => {
     await using server = await startTestServer()
     const alice = await server.register('alice')
     const bob = await server.register('bob')
@@ -122,15 +129,38 @@ describe('client-server-api §End-to-end encryption, Extensions to /sync', () =>
     const first = await rig.sync(bob)
     await rig.join(bob, roomId)
     const second = await rig.sync(bob, { since: first.next_batch })
-    expect(second.device_lists).toBeUndefined()
+    expect(second.device_lists).toEqual({ changed: [alice.userId], left: [] })
     await rig.setState(alice, roomId, 'm.room.encryption', encrypted.content)
     const third = await rig.sync(bob, { since: second.next_batch })
     expect(third.device_lists).toEqual({ changed: [alice.userId], left: [] })
+    expect(await keysChanges(bob, first, third)).toEqual({ changed: [alice.userId], left: [] })
     await rig.leave(bob, roomId)
     const fourth = await rig.sync(bob, { since: third.next_batch })
     expect(fourth.device_lists).toEqual({ changed: [], left: [alice.userId] })
+    expect(await keysChanges(bob, third, fourth)).toEqual({ changed: [], left: [alice.userId] })
     await rig.join(bob, roomId)
     expect((await rig.sync(bob, { since: fourth.next_batch })).device_lists?.changed).toEqual([alice.userId])
+  })
+
+  it('names in /keys/changes who changed devices since a sync, and refuses what is no token', async () => {
+    await using server = await startTestServer()
+    const [alice, bob, carol] = [
+      await server.register('alice'),
+      await server.register('bob'),
+      await server.register('carol'),
+    ]
+    await rig.join(bob, await rig.createRoom(alice))
+    const before = await rig.sync(alice)
+    await uploadKeys(bob)
+    await uploadKeys(carol)
+    const after = await rig.sync(alice, { since: before.next_batch })
+    expect(await keysChanges(alice, before, after)).toEqual({ changed: [bob.userId], left: [] })
+    expect(await keysChanges(alice, after, after)).toEqual({ changed: [], left: [] })
+    const wrong = { from: 'yesterday', to: after.next_batch }
+    expect(await alice.api.get('/_matrix/client/v3/keys/changes', wrong)).toMatchObject({
+      status: 400,
+      body: { errcode: 'M_INVALID_PARAM' },
+    })
   })
 
   it('counts one-time keys and names unused fallback keys in every answer', async () => {
