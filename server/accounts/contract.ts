@@ -85,8 +85,11 @@ export interface AccountsForReaders {
   ): () => void
   onDeviceRemoved(listener: (change: { userId: string; deviceId: string }) => void): () => void
   onDeviceAdded(listener: (change: { userId: string; deviceId: string }) => void): () => void
-  /** After the profile is stored: rooms then bring `m.room.member` events up to date. */
-  onProfileChanged(listener: (change: { userId: string; profile: Profile }) => void): () => void
+  /**
+   * After the profile is stored: rooms then bring `m.room.member` events up to date. Like `onDeactivated`, it comes again at
+   * the next start where a stop, or an error of a listener, came before all had heard.
+   */
+  onProfileChanged(listener: (change: { userId: string; profile: Profile }) => void | Promise<void>): () => void
   /**
    * After the account is gone: rooms then leave, pushers die. A listener that gives a promise is awaited in the background;
    * until all have succeeded, the announcement comes again at the next start, so what they do must bear repetition.

@@ -4,12 +4,13 @@ import type { Store } from '../store/index.ts'
 import { type AccountData, type AccountDataChange, createAccountData } from './account-data.ts'
 import { createActivity } from './activity.ts'
 import { createAnnouncer } from './announcements.ts'
-import type { AccountsForReaders, Profile, Session } from './contract.ts'
+import type { AccountsForReaders, Session } from './contract.ts'
 import { createDevices, type DeviceIdGuard, type Devices } from './devices.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { type AttemptLimit, createLogin, type Login } from './login.ts'
 import { createModeration, type Moderation } from './moderation.ts'
 import { createPasswords, DEFAULT_COST_LOG2 } from './passwords.ts'
+import { createProfileAnnouncements } from './profile-announcements.ts'
 import { createProfiles, type Profiles } from './profiles.ts'
 import { createRegistration, type Registration } from './registration.ts'
 import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
@@ -75,7 +76,7 @@ export function createAccounts({
   const accountDataChanged = createAnnouncer<AccountDataChange>('account-data', logger)
   const deviceAdded = createAnnouncer<{ userId: string; deviceId: string }>('device-added', logger)
   const deviceRemoved = createAnnouncer<{ userId: string; deviceId: string }>('device-removed', logger)
-  const profileChanged = createAnnouncer<{ userId: string; profile: Profile }>('profile', logger)
+  const profileAnnouncements = createProfileAnnouncements(environment, store)
 
   const shared = { store, environment }
   const passwords = createPasswords({ random, costLog2: config.passwordCostLog2 ?? DEFAULT_COST_LOG2 })
@@ -87,7 +88,7 @@ export function createAccounts({
   const login = createLogin({ ...shared, passwords, devices, limitAttempts })
   const lifecycle = createLifecycle({ ...shared, passwords, devices })
   const moderation = createModeration({ ...shared, tokens })
-  const profiles = createProfiles({ store, changed: profileChanged })
+  const profiles = createProfiles({ store, announcements: profileAnnouncements })
   const accountData = createAccountData({ store, changed: accountDataChanged })
 
   return {
@@ -125,7 +126,10 @@ export function createAccounts({
 
     changePassword: lifecycle.changePassword,
     deactivate: lifecycle.deactivate,
-    resume: lifecycle.resume,
+    async resume() {
+      await lifecycle.resume()
+      await profileAnnouncements.resume(profiles.profileOf)
+    },
 
     findAccountData: (userId, roomId, type) => accountData.find({ userId, roomId, type }),
     accountDataSince: accountData.since,
@@ -135,7 +139,7 @@ export function createAccounts({
     onAccountData: accountDataChanged.subscribe,
     onDeviceRemoved: deviceRemoved.subscribe,
     onDeviceAdded: deviceAdded.subscribe,
-    onProfileChanged: profileChanged.subscribe,
+    onProfileChanged: profileAnnouncements.subscribe,
     onDeactivated: lifecycle.onDeactivated,
 
     [Symbol.asyncDispose]: () => activity[Symbol.asyncDispose](),

@@ -2,8 +2,8 @@ import { forbidden, invalidParam, MatrixError, notFound } from '../../shared/mat
 import { isMxcUri, isNamespacedIdentifier, utf8ByteLength } from '../../shared/matrix/identifiers.ts'
 import type { Json } from '../protocol/pdu.ts'
 import { put, type Store } from '../store/index.ts'
-import type { Announcer } from './announcements.ts'
 import type { Profile } from './contract.ts'
+import type { ProfileAnnouncements } from './profile-announcements.ts'
 import { accountRows, profileRows } from './store.ts'
 
 /** The whole profile as JSON must stay under this. Spec: client-server-api §PUT /profile/{userId}/{keyName}. */
@@ -62,10 +62,10 @@ function requireText(key: string, value: Json, maxBytes: number): asserts value 
 
 export function createProfiles({
   store,
-  changed,
+  announcements,
 }: {
   store: Store
-  changed: Announcer<{ userId: string; profile: Profile }>
+  announcements: ProfileAnnouncements
 }): Profiles {
   async function profileOf(userId: string): Promise<Profile> {
     const row = await store.home.get(profileRows, userId)
@@ -89,8 +89,11 @@ export function createProfiles({
       if (Buffer.byteLength(json) >= MAX_PROFILE_BYTES) {
         throw new MatrixError('M_PROFILE_TOO_LARGE', 400, 'The profile must stay under 64 KiB')
       }
-      await store.commit(() => [put(profileRows, { userId, json })])
-      changed.announce({ userId, profile })
+      const position = await store.commit((at) => [
+        put(profileRows, { userId, json }),
+        announcements.noteOp(userId, at),
+      ])
+      announcements.announce({ userId, profile }, position)
     })
   }
 

@@ -95,6 +95,19 @@ export const accountDataRows = collection<AccountDataRow>({
   indexes: ['scope', 'order'],
 })
 
+export type UntoldProfileRow = {
+  /** Stream position of the change. */
+  readonly position: number
+  readonly userId: string
+}
+/** Changes of profiles that not every listener has noted yet. */
+export const untoldProfileRows = collection<UntoldProfileRow>({
+  name: 'untold-profiles',
+  place: 'home',
+  key: 'position',
+  indexes: [],
+})
+
 export type DeactivationRow = {
   readonly userId: string
   readonly erase: boolean

@@ -144,8 +144,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
       throw error
     })
   const unsubscribe = [
-    // Accounts goes on without waiting; what went wrong is logged.
-    parts.accounts.onProfileChanged(({ userId }) => void note('profile', userId).catch(() => undefined)),
+    parts.accounts.onProfileChanged(({ userId }) => note('profile', userId)),
     parts.accounts.onDeactivated(({ userId }) => note('leave', userId)),
   ]
   return {

@@ -83,6 +83,33 @@ describe('accounts: what other slices hear', () => {
   })
 })
 
+describe('accounts: a changed profile', () => {
+  it('is told again at the next start where a stop came before all had heard', async () => {
+    const { accounts, store, register } = newAccounts()
+    const { userId } = await register('ann')
+    let hasHeard = false
+    accounts.onProfileChanged(() => {
+      hasHeard = true
+      return new Promise(() => {}) // the process is killed here
+    })
+    await accounts.setProfileField(userId, 'displayname', 'Ann')
+    expect(hasHeard).toBe(true)
+
+    const second = newAccounts({ store })
+    const heard = vi.fn(async () => {})
+    second.accounts.onProfileChanged(heard)
+    await second.accounts.resume()
+    await vi.waitFor(() => expect(heard.mock.calls).toEqual([[{ userId, profile: { displayname: 'Ann' } }]]))
+    const position = store.position
+    await vi.waitFor(() => expect(store.position).toBeGreaterThan(position))
+
+    const third = newAccounts({ store })
+    third.accounts.onProfileChanged(heard)
+    await third.accounts.resume()
+    expect(heard).toHaveBeenCalledTimes(1)
+  })
+})
+
 describe('accounts: deactivation', () => {
   it('is announced anew at each start until every listener has done its part', async () => {
     const { accounts, store, complaints, register } = newAccounts()
