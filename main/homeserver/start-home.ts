@@ -69,14 +69,12 @@ export function startHome(
   }
 
   async function stop(): Promise<void> {
-    if (!isStopping) {
-      isStopping = true
-      process.terminate()
-      const stuck = setTimeout(() => process.kill(), STOP_WITHIN_MS)
-      await exited.promise
-      clearTimeout(stuck)
-    }
+    if (isStopping) return exited.promise
+    isStopping = true
+    process.terminate()
+    const stuck = setTimeout(() => process.kill(), STOP_WITHIN_MS)
     await exited.promise
+    clearTimeout(stuck)
   }
 
   return { ready: ready.promise, stop }

@@ -47,6 +47,7 @@ export const de: Messages = {
     deactivated: 'Dieses Konto ist geschlossen.',
     alreadyClaimed: 'Jemand hat dieses Zuhause schon eingerichtet. Bitte dort um Einlass.',
     wrongCode: 'Das ist nicht der Code dieses Zuhauses. Sieh noch einmal nach, wo es gestartet wurde.',
+    badWelcome: 'Dieses Willkommenswort ist hier nicht bekannt oder gilt nicht mehr. Bitte um ein neues.',
     closed: 'Dieses Zuhause nimmt gerade niemanden auf.',
     wrongKey: 'Das ist nicht der Wiederherstellungsschlüssel dieses Kontos. Prüfe ihn und versuche es noch einmal.',
     notHearth: 'Unter dieser Adresse antwortet kein Zuhause.',

@@ -44,6 +44,7 @@ export const en = {
     deactivated: 'This account has been closed.',
     alreadyClaimed: 'Somebody has already set up this home. Ask them to let you in.',
     wrongCode: 'That is not the code of this home. Look again where it was started.',
+    badWelcome: 'That word of welcome is not known here, or is no longer good. Ask for a new one.',
     closed: 'This home is not taking new people right now.',
     wrongKey: 'That is not the recovery key of this account. Check it and try again.',
     notHearth: 'No home answers at this address.',

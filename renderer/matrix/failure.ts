@@ -16,6 +16,7 @@ export type FailureKind =
   | 'deactivated'
   | 'alreadyClaimed'
   | 'wrongCode'
+  | 'badWelcome'
   | 'closed'
   | 'wrongKey'
   | 'notHearth'

@@ -3,7 +3,7 @@
  * cryptography is loaded by `openSession`, and only then. No Vue and no DOM here: it also runs in Node.
  */
 export { type Credentials, type KeyValueStore, readCredentials, writeCredentials } from './credentials.ts'
-export { findHome, findServer, type FoundServer } from './discovery.ts'
+export { type FoundServer, findHome, findServer } from './discovery.ts'
 export { Failure, type FailureKind, failureOf } from './failure.ts'
 export type { KeyState, RestoreProgress } from './keys.ts'
 export type * from './rows.ts'

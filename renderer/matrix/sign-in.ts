@@ -45,7 +45,8 @@ export function localNameOf(typed: string): string {
 
 /**
  * Makes an account, going through the stages that can be done without leaving the page.
- * Spec: client-server-api §Account registration. Throws `closed` where the server asks for a stage we cannot do.
+ * Spec: client-server-api §Account registration. Throws `closed` where the server asks for a stage we cannot do,
+ * `badWelcome` where it refuses the registration token.
  */
 export async function createAccount(
   request: AccountAnswer & { username: string; password: string; token?: string },
@@ -67,12 +68,21 @@ export async function createAccount(
       },
       request.fetch,
     )
-  const answer = await throughStages(ask, (stage) => {
-    if (stage === 'm.login.dummy') return {}
-    if (stage === 'm.login.registration_token' && request.token) return { token: request.token }
-    return undefined
-  })
-  return credentialsOf(answer, request.baseUrl)
+  try {
+    const answer = await throughStages(ask, (stage) => {
+      if (stage === 'm.login.dummy') return {}
+      if (stage === 'm.login.registration_token' && request.token) return { token: request.token }
+      return undefined
+    })
+    return credentialsOf(answer, request.baseUrl)
+  } catch (error) {
+    const failure = failureOf(error)
+    // the token is all that a stage could refuse: it was never good, or it has run out
+    if (failure.kind === 'forbidden' && failure.status === 401 && request.token) {
+      throw new Failure('badWelcome', { status: 401, cause: failure })
+    }
+    throw failure
+  }
 }
 
 /**

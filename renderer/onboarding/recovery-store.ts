@@ -30,6 +30,8 @@ export const useRecoveryStore = defineStore('recovery', () => {
   const progress = ref<RestoreProgress>({ step: 'checking', done: 0, total: 0 })
   /** The key while it is being shown; gone when the page about it closes. */
   const shownKey = ref('')
+  /** The key as it is being entered; a mistake in it is mended, not typed anew. Gone when the page about it closes. */
+  const typedKey = ref('')
   /** Which group is asked for, counted from 1. */
   const askedGroup = ref(1)
   const isUnsaved = ref(false)
@@ -56,6 +58,8 @@ export const useRecoveryStore = defineStore('recovery', () => {
         if (step.value !== 'closed' || localStorage.getItem(skipKey) !== null) return
         if (now === 'locked') step.value = 'enter'
         else if (now === 'none' && !useSessionStore().isNewAccount) step.value = 'why'
+        // the page was loaded anew before the key was kept: nobody has seen it whole, so another is made
+        else if (now === 'ready' && isUnsaved.value) step.value = 'why'
       }
       if (useSessionStore().isNewAccount) step.value = 'why'
       follow(session.keys.state())
@@ -65,6 +69,7 @@ export const useRecoveryStore = defineStore('recovery', () => {
       step.value = 'closed'
       keyState.value = 'unknown'
       shownKey.value = ''
+      typedKey.value = ''
     },
   )
 
@@ -118,15 +123,16 @@ export const useRecoveryStore = defineStore('recovery', () => {
     return true
   }
 
-  async function unlock(typed: string): Promise<void> {
+  async function unlock(): Promise<void> {
     if (step.value === 'unlocking') return
     failure.value = null
     step.value = 'unlocking'
     try {
-      await useMatrix().keys.unlock(typed, (now) => {
+      await useMatrix().keys.unlock(typedKey.value, (now) => {
         progress.value = now
       })
       remember('skipped', false)
+      typedKey.value = ''
       step.value = 'unlocked'
     } catch (error) {
       failure.value = failureOf(error).kind
@@ -146,6 +152,7 @@ export const useRecoveryStore = defineStore('recovery', () => {
 
   function close(): void {
     shownKey.value = ''
+    typedKey.value = ''
     isStartingAnew.value = false
     useSessionStore().isNewAccount = false
     useSessionStore().forgetPassword()
@@ -172,6 +179,7 @@ export const useRecoveryStore = defineStore('recovery', () => {
     failure,
     progress,
     shownKey,
+    typedKey,
     askedGroup,
     isOpen,
     isUnsaved,

@@ -15,7 +15,7 @@ import {
   localNameOf,
   signIn,
 } from '../matrix/index.ts'
-import { claimCode, forgetClaimCode, lookForClaimCode } from './claim-code.ts'
+import { claimCode, forgetClaim, keepHomeName, keptHomeName, lookForClaimCode } from './claim-code.ts'
 
 /** `claim` is the first run of a new home. */
 export type WelcomeStep = 'looking' | 'notFound' | 'signIn' | 'create' | 'claimName' | 'claimAccount' | 'address'
@@ -27,7 +27,7 @@ export const useWelcomeStore = defineStore('welcome', () => {
   const isElsewhere = ref(false)
   const isBusy = ref(false)
   const failure = ref<FailureKind | null>(null)
-  const homeName = ref('')
+  const homeName = ref(keptHomeName())
   /** The code that claims a new home was not known, or was wrong. */
   const asksForCode = ref(false)
   const nameState = ref<'unknown' | 'checking' | 'free' | 'taken'>('unknown')
@@ -77,6 +77,13 @@ export const useWelcomeStore = defineStore('welcome', () => {
     failure.value = null
     nameState.value = 'unknown'
     step.value = next
+  }
+
+  /** The first step of the first run. */
+  function nameHome(name: string): void {
+    homeName.value = name.trim()
+    keepHomeName(homeName.value)
+    go('claimAccount')
   }
 
   /** Sees whether a name is free while it is being typed; only the last answer counts. */
@@ -166,7 +173,7 @@ export const useWelcomeStore = defineStore('welcome', () => {
         }),
       { isNewAccount: true, password },
     )
-    if (failure.value === null) forgetClaimCode()
+    if (failure.value === null) forgetClaim()
     if (failure.value === 'wrongCode') asksForCode.value = true
     // somebody was quicker: the page goes on to what can be done now
     if (failure.value === 'alreadyClaimed') {
@@ -189,6 +196,7 @@ export const useWelcomeStore = defineStore('welcome', () => {
     takesPasswords,
     look,
     go,
+    nameHome,
     checkName,
     submitSignIn,
     submitCreate,

@@ -18,6 +18,10 @@ export const useTypingStore = defineStore('typing', () => {
       session.onTyping(({ roomId, names }) => {
         byRoom.value = new Map(byRoom.value).set(roomId, names)
       }),
+      session.onConnection((connection) => {
+        // without a connection nobody says when they stop
+        if (connection === 'offline') byRoom.value = new Map()
+      }),
     ],
     () => {
       byRoom.value = new Map()

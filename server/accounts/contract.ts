@@ -13,6 +13,17 @@ export interface Requester {
   readonly isSuspended?: boolean
   /** Names the token in the store; never the token itself. */
   readonly tokenId: string
+  /** The OAuth client that the token was given to; without it the token is of the legacy API. */
+  readonly oauthClientId?: string
+  /** Set where an application service acts as this user; `userId` is then one of its own. */
+  readonly appservice?: ActingAppservice
+}
+
+/** An application service that acts with its own token. Spec: application-service-api §Identity assertion. */
+export interface ActingAppservice {
+  readonly id: string
+  /** Requests of this user are not counted. */
+  readonly isUnlimited: boolean
 }
 
 /** A local account. */
@@ -31,6 +42,9 @@ export interface Device {
   readonly lastSeenTs: number | null
   readonly lastSeenIp: string | null
   readonly lastSeenUserAgent: string | null
+  readonly createdTs: number
+  /** The OAuth client whose session this is; `null`: one of the legacy API. */
+  readonly oauthClientId: string | null
 }
 
 /** One value of account data; `roomId` is `null` for the user's own. */
@@ -105,6 +119,8 @@ export interface SessionRequest {
   readonly initialDeviceDisplayName?: string | undefined
   /** The client can refresh, so its access tokens expire. */
   readonly wantsRefreshToken?: boolean | undefined
+  /** For a session of an OAuth client: which one, and the scope that it was granted. */
+  readonly oauth?: { readonly clientId: string; readonly scope: string } | undefined
 }
 
 /** Fresh tokens, in clear only here. */

@@ -4,11 +4,13 @@ import type { Store } from '../store/index.ts'
 import { type AccountData, type AccountDataChange, createAccountData } from './account-data.ts'
 import { createActivity } from './activity.ts'
 import { createAnnouncer } from './announcements.ts'
+import { type AppserviceUsers, createAppserviceUsers } from './appservice-users.ts'
 import type { AccountsForReaders, Session } from './contract.ts'
 import { createDevices, type DeviceIdGuard, type Devices } from './devices.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { type AttemptLimit, createLogin, type Login } from './login.ts'
 import { createModeration, type Moderation } from './moderation.ts'
+import { createOAuthSessions, type OAuthSessions } from './oauth-sessions.ts'
 import { createPasswords, DEFAULT_COST_LOG2 } from './passwords.ts'
 import { createProfileAnnouncements } from './profile-announcements.ts'
 import { createProfiles, type Profiles } from './profiles.ts'
@@ -30,7 +32,7 @@ interface AccountsConfig {
 }
 
 /** All use cases of accounts; what the client API calls. Errors are those of the parts that are named. */
-export interface Accounts extends AccountsForReaders, Login, Profiles, Moderation, AsyncDisposable {
+export interface Accounts extends AccountsForReaders, Login, Profiles, Moderation, AppserviceUsers, AsyncDisposable {
   readonly isRegistrationOpen: boolean
   readonly sharedSecret: SharedSecret | undefined
   /**
@@ -43,6 +45,7 @@ export interface Accounts extends AccountsForReaders, Login, Profiles, Moderatio
   readonly hasAccounts: Registration['hasAccounts']
   /** Spec: client-server-api §Refreshing access tokens. @throws MatrixError 401 M_UNKNOWN_TOKEN */
   refresh(refreshToken: string): Promise<Session>
+  readonly oauthSessions: OAuthSessions
 
   readonly renameDevice: Devices['rename']
   readonly removeDevices: Lifecycle['removeDevices']
@@ -60,17 +63,20 @@ export interface Accounts extends AccountsForReaders, Login, Profiles, Moderatio
 
 /**
  * @param limitAttempts counts attempts at a password before anything is computed
+ * @param isReserved whether an application service has the user ID for itself
  */
 export function createAccounts({
   environment,
   store,
   config,
   limitAttempts,
+  isReserved = () => false,
 }: {
   environment: Environment
   store: Store
   config: AccountsConfig
   limitAttempts: AttemptLimit
+  isReserved?: (userId: string) => boolean
 }): Accounts {
   const { logger, random } = environment
   const accountDataChanged = createAnnouncer<AccountDataChange>('account-data', logger)
@@ -84,15 +90,17 @@ export function createAccounts({
   const accessTokenLifetimeMs = config.accessTokenLifetimeMs ?? DEFAULT_ACCESS_TOKEN_LIFETIME_MS
   const tokens = createTokens({ ...shared, activity, accessTokenLifetimeMs })
   const devices = createDevices({ ...shared, activity, tokens, added: deviceAdded, removed: deviceRemoved })
-  const registration = createRegistration({ ...shared, passwords, devices })
+  const registration = createRegistration({ ...shared, passwords, devices, isReserved })
   const login = createLogin({ ...shared, passwords, devices, limitAttempts })
   const lifecycle = createLifecycle({ ...shared, passwords, devices })
   const moderation = createModeration({ ...shared, tokens })
+  const oauthSessions = createOAuthSessions({ store, tokens, devices, removeDevices: lifecycle.removeDevices })
   const profiles = createProfiles({ store, announcements: profileAnnouncements })
   const accountData = createAccountData({ store, changed: accountDataChanged })
 
   return {
     ...login,
+    ...createAppserviceUsers({ ...shared, activity, devices }),
     ...profiles,
     ...moderation,
     accountData,
@@ -102,14 +110,16 @@ export function createAccounts({
     async requireMayRegister(username) {
       if (!config.registrationOpen) throw forbidden('Registration is closed on this server')
       if (username === undefined) return
-      requireUnreserved(username)
+      // An application service's claim says more than the custom by which such names begin with an underscore.
+      if (!isReserved(`@${username.toLowerCase()}:${environment.serverName}`)) requireUnreserved(username)
       await registration.requireAvailable(username)
     },
     register: registration.register,
     hasAccounts: registration.hasAccounts,
 
     authenticate: tokens.authenticate,
-    refresh: tokens.refresh,
+    refresh: (refreshToken) => tokens.refresh(refreshToken, null),
+    oauthSessions,
 
     async findAccount(userId) {
       const row = await store.home.get(accountRows, userId)

@@ -39,6 +39,8 @@ export interface Devices {
    * @throws MatrixError 403 M_FORBIDDEN for the ID of a cross-signing key
    */
   planSession(userId: string, request: SessionRequest): Promise<Planned & { readonly session: Session }>
+  /** A device without tokens, which is not there yet. @throws MatrixError 403 M_FORBIDDEN for the ID of a cross-signing key */
+  planDevice(userId: string, deviceId: string, displayName: string | null): Promise<Planned>
   /** Devices that are not there are passed over. */
   planRemoval(userId: string, deviceIds: readonly string[]): Promise<Planned>
   guardIds(guard: DeviceIdGuard): void
@@ -87,6 +89,8 @@ export function createDevices({
       lastSeenTs: seen?.lastSeenTs ?? null,
       lastSeenIp: seen?.lastSeenIp ?? null,
       lastSeenUserAgent: seen?.lastSeenUserAgent ?? null,
+      createdTs: row.createdTs,
+      oauthClientId: row.clientId ?? null,
     }
   }
 
@@ -113,28 +117,41 @@ export function createDevices({
       })
     },
 
-    async planSession(userId, { deviceId: wished, initialDeviceDisplayName, wantsRefreshToken }) {
+    async planSession(userId, { deviceId: wished, initialDeviceDisplayName, wantsRefreshToken, oauth }) {
       if (wished !== undefined && (await isReserved(userId, wished))) {
         throw forbidden('This device ID is the ID of a cross-signing key')
       }
       const deviceId = wished ?? randomText(environment.random, GENERATED_LENGTH, CAPITALS_AND_DIGITS)
-      const isKnown = (await findRow(userId, deviceId)) !== undefined
+      const known = await findRow(userId, deviceId)
       const replaced = await tokens.listOf(userId, deviceId)
       const issued = tokens.issue({ userId, deviceId }, wantsRefreshToken ?? false)
 
       const ops = [...replaced.map((row) => remove(tokenRows, row.hash)), ...issued.ops]
-      if (!isKnown) {
+      const granted = { clientId: oauth?.clientId ?? null, scope: oauth?.scope ?? null }
+      if (!known) {
         const id = rowKey(userId, deviceId)
         const displayName = initialDeviceDisplayName ?? null
-        ops.push(put(deviceRows, { id, userId, deviceId, displayName, createdTs: environment.clock.now() }))
+        ops.push(put(deviceRows, { id, userId, deviceId, displayName, createdTs: environment.clock.now(), ...granted }))
+      } else if ((known.clientId ?? null) !== granted.clientId || (known.scope ?? null) !== granted.scope) {
+        ops.push(put(deviceRows, { ...known, ...granted }))
       }
       return {
         ops,
         session: issued.session,
         done() {
           tokens.evict(replaced)
-          if (!isKnown) added.announce({ userId, deviceId })
+          if (!known) added.announce({ userId, deviceId })
         },
+      }
+    },
+
+    async planDevice(userId, deviceId, displayName) {
+      if (await isReserved(userId, deviceId)) throw forbidden('This device ID is the ID of a cross-signing key')
+      const id = rowKey(userId, deviceId)
+      const createdTs = environment.clock.now()
+      return {
+        ops: [put(deviceRows, { id, userId, deviceId, displayName, createdTs, clientId: null, scope: null })],
+        done: () => added.announce({ userId, deviceId }),
       }
     },
 

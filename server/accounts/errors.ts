@@ -1,4 +1,4 @@
-import { MatrixError } from '../../shared/matrix/errors.ts'
+import { forbidden, MatrixError } from '../../shared/matrix/errors.ts'
 import type { Requester } from './contract.ts'
 
 /** Spec: client-server-api §Account locking. */
@@ -11,4 +11,15 @@ export const userLocked = (): MatrixError =>
  */
 export function requireNotSuspended({ isSuspended }: Pick<Requester, 'isSuspended'>): void {
   if (isSuspended) throw new MatrixError('M_USER_SUSPENDED', 403, 'You cannot do this while your account is suspended')
+}
+
+/**
+ * For endpoints with user-interactive authentication, which sessions of the OAuth 2.0 API cannot use.
+ * Spec: client-server-api §OAuth 2.0 API, warning.
+ * @throws MatrixError 403 M_FORBIDDEN
+ */
+export function requireLegacySession(requester: Pick<Requester, 'oauthClientId'> | undefined): void {
+  if (requester?.oauthClientId !== undefined) {
+    throw forbidden("This session was made with OAuth 2.0: use the account page of the user's server")
+  }
 }

@@ -2,6 +2,7 @@
  * The door of `accounts/`: users, passwords, devices, tokens, profiles, account data.
  * Spec: client-server-api §Client Authentication, §User Data, modules account_data, tags, device_management.
  */
+export type { Acting } from './appservice-users.ts'
 export type {
   Account,
   AccountDataEntry,
@@ -14,8 +15,10 @@ export type {
   SessionRequest,
 } from './contract.ts'
 export { type Accounts, createAccounts } from './create-accounts.ts'
-export { requireNotSuspended, userLocked } from './errors.ts'
+export { requireLegacySession, requireNotSuspended, userLocked } from './errors.ts'
+export type { OAuthSessions } from './oauth-sessions.ts'
 export { requireGoodPassword } from './passwords.ts'
 export { requireProfileKey } from './profiles.ts'
 export type { SharedSecret } from './shared-secret.ts'
 export { parseUserIdentifier } from './user-identifier.ts'
+export { candidateUserIds, userIdForUsername } from './usernames.ts'

@@ -4,21 +4,26 @@ import { type Op, put, type Store } from '../store/index.ts'
 import type { Session, SessionRequest } from './contract.ts'
 import { type Devices, requireValidSessionRequest } from './devices.ts'
 import { type Passwords, requireGoodPassword } from './passwords.ts'
-import { accountRows } from './store.ts'
+import { accountRows, appserviceUserRows } from './store.ts'
 import { randomUserId, userIdForUsername } from './usernames.ts'
 
+const exclusive = (): MatrixError =>
+  new MatrixError('M_EXCLUSIVE', 400, 'This username is reserved by an application service')
 const userInUse = (): MatrixError => new MatrixError('M_USER_IN_USE', 400, 'This username is already taken')
 
 /** A wish for a new account. */
 export interface NewAccount {
   /** Without it the server makes up a name. */
   readonly username?: string | undefined
-  readonly password: string
+  /** `null`: nobody can log in by password; for users of application services alone. */
+  readonly password: string | null
   readonly isAdmin?: boolean
   /** Characters that the password must have; our minimum for people when not given. */
   readonly minPasswordLength?: number
   /** Refuses with 403 M_FORBIDDEN where any account exists already. */
   readonly onlyAsFirst?: boolean
+  /** The application service that makes the account, and that has been found to be allowed to. */
+  readonly appserviceId?: string
   /** `null`: no device, no tokens. */
   readonly session: SessionRequest | null
   /** Written in the same commit, for what must not be there without the account. */
@@ -28,15 +33,15 @@ export interface NewAccount {
 export interface Registration {
   /**
    * @returns the user ID that registering this name now would give
-   * @throws MatrixError 400 M_INVALID_USERNAME, M_USER_IN_USE
+   * @throws MatrixError 400 M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE
    */
   requireAvailable(username: string): Promise<string>
   /**
    * Makes the account, its first device and tokens in one commit.
-   * @throws MatrixError 400 M_INVALID_USERNAME, M_USER_IN_USE, M_WEAK_PASSWORD, M_INVALID_PARAM; 429 M_LIMIT_EXCEEDED
+   * @throws MatrixError 400 M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD, M_INVALID_PARAM; 429 M_LIMIT_EXCEEDED
    */
   register(wish: NewAccount): Promise<{ readonly userId: string; readonly session: Session | null }>
-  /** Whether any account was ever made. */
+  /** Whether any account was ever made, those of application services aside. */
   hasAccounts(): Promise<boolean>
 }
 
@@ -45,18 +50,22 @@ export function createRegistration({
   environment,
   passwords,
   devices,
+  isReserved,
 }: {
   store: Store
   environment: Environment
   passwords: Passwords
   devices: Devices
+  isReserved: (userId: string) => boolean
 }): Registration {
   const { serverName, random, clock } = environment
   const isTaken = async (userId: string): Promise<boolean> => (await store.home.get(accountRows, userId)) !== undefined
-  const hasAccounts = async (): Promise<boolean> => (await store.home.count(accountRows)) > 0
+  const hasAccounts = async (): Promise<boolean> =>
+    (await store.home.count(accountRows)) > (await store.home.count(appserviceUserRows))
 
-  async function requireAvailable(username: string): Promise<string> {
+  async function requireAvailable(username: string, appserviceId?: string): Promise<string> {
     const userId = userIdForUsername(username, serverName)
+    if (appserviceId === undefined && isReserved(userId)) throw exclusive()
     if (await isTaken(userId)) throw userInUse()
     return userId
   }
@@ -66,15 +75,18 @@ export function createRegistration({
   }
 
   return {
-    requireAvailable,
+    requireAvailable: (username) => requireAvailable(username),
     hasAccounts,
     async register(wish) {
       if (wish.session) requireValidSessionRequest(wish.session)
-      requireGoodPassword(wish.password, wish.minPasswordLength)
+      if (wish.password !== null) requireGoodPassword(wish.password, wish.minPasswordLength)
       if (wish.onlyAsFirst) await requireFirst()
       const userId =
-        wish.username === undefined ? randomUserId(serverName, random) : await requireAvailable(wish.username)
-      const passwordHash = await passwords.hash(wish.password)
+        wish.username === undefined
+          ? randomUserId(serverName, random)
+          : await requireAvailable(wish.username, wish.appserviceId)
+      const passwordHash = wish.password === null ? null : await passwords.hash(wish.password)
+      const { appserviceId } = wish
 
       // One lock for all names: "the first account" is a question about all of them. It is held for one commit.
       return store.exclusive('accounts:create', async () => {
@@ -91,7 +103,12 @@ export function createRegistration({
           createdTs: clock.now(),
         })
         const planned = wish.session ? await devices.planSession(userId, wish.session) : undefined
-        await store.commit(() => [account, ...(planned?.ops ?? []), ...(wish.alsoCommit ?? [])])
+        await store.commit(() => [
+          account,
+          ...(appserviceId === undefined ? [] : [put(appserviceUserRows, { userId, appserviceId })]),
+          ...(planned?.ops ?? []),
+          ...(wish.alsoCommit ?? []),
+        ])
         planned?.done()
         return { userId, session: planned?.session ?? null }
       })

@@ -19,6 +19,18 @@ export type AccountRow = {
 /** Never removed: the name of a deactivated account stays taken. */
 export const accountRows = collection<AccountRow>({ name: 'accounts', place: 'home', key: 'userId', indexes: [] })
 
+export type AppserviceUserRow = {
+  readonly userId: string
+  readonly appserviceId: string
+}
+/** Accounts that an application service made, or that stand for it: nobody of the household. */
+export const appserviceUserRows = collection<AppserviceUserRow>({
+  name: 'appservice-users',
+  place: 'home',
+  key: 'userId',
+  indexes: [],
+})
+
 export type DeviceRow = {
   /** `rowKey(userId, deviceId)`. */
   readonly id: string
@@ -26,8 +38,17 @@ export type DeviceRow = {
   readonly deviceId: string
   readonly displayName: string | null
   readonly createdTs: number
+  /** The OAuth client whose session this is; `null`, or not there in rows of before OAuth: a session of the legacy API. */
+  readonly clientId: string | null
+  /** What the OAuth client was granted, as it asked for it. */
+  readonly scope: string | null
 }
-export const deviceRows = collection<DeviceRow>({ name: 'devices', place: 'home', key: 'id', indexes: ['userId'] })
+export const deviceRows = collection<DeviceRow>({
+  name: 'devices',
+  place: 'home',
+  key: 'id',
+  indexes: ['userId', 'clientId'],
+})
 
 export type ActivityRow = {
   /** `rowKey(userId, deviceId)`. */

@@ -4,7 +4,7 @@ import { type Op, put, remove, type Store } from '../store/index.ts'
 import type { Activity } from './activity.ts'
 import type { Requester, Seen, Session } from './contract.ts'
 import { userLocked } from './errors.ts'
-import { accountRows, exactly, rowKey, type TokenRow, tokenRows } from './store.ts'
+import { accountRows, deviceRows, exactly, rowKey, type TokenRow, tokenRows } from './store.ts'
 import { newToken, tokenHash } from './token-text.ts'
 
 /** How long an access token lives that can be refreshed. */
@@ -29,8 +29,13 @@ export interface IssuedTokens {
  */
 export interface Tokens {
   authenticate(accessToken: string, seen: Seen): Promise<Requester>
-  /** @throws MatrixError 401 M_UNKNOWN_TOKEN, with `soft_logout` for a token that was replaced; M_USER_LOCKED */
-  refresh(refreshToken: string): Promise<Session>
+  /**
+   * @param oauthClientId the OAuth client that asks; `null`: the legacy API. A token serves only the one that it was given to.
+   * @throws MatrixError 401 M_UNKNOWN_TOKEN, with `soft_logout` for a token that was replaced; M_USER_LOCKED
+   */
+  refresh(refreshToken: string, oauthClientId: string | null): Promise<Session>
+  /** The row of a token of ours, whatever its status. */
+  find(token: string): Promise<TokenRow | undefined>
   /** All of a device, in the lock of its user. */
   listOf(userId: string, deviceId: string): Promise<readonly TokenRow[]>
   /** First tokens of a login; those that the device had must be removed in the same commit. */
@@ -95,6 +100,9 @@ export function createTokens({
   const listOf = (userId: string, deviceId: string): Promise<readonly TokenRow[]> =>
     store.home.range(tokenRows, exactly('device', rowKey(userId, deviceId)))
 
+  const oauthClientOf = async (row: TokenRow): Promise<string | null> =>
+    (await store.home.get(deviceRows, row.device))?.clientId ?? null
+
   /** What first use of `used` changes: its pair becomes current, the rest is spent, what was spent before goes. */
   function confirmed(rows: readonly TokenRow[], used: TokenRow): { ops: Op[]; changed: TokenRow[] } {
     const ops: Op[] = []
@@ -136,7 +144,18 @@ export function createTokens({
       if (!account || account.isDeactivated) throw unknown()
       const { userId, deviceId } = row
       const { isAdmin, isLocked, isSuspended } = account
-      const requester = { userId, deviceId, isAdmin, isGuest: false, isLocked, isSuspended, tokenId: hash }
+      const oauthClientId = await oauthClientOf(row)
+      if (evictions !== before) continue
+      const requester = {
+        userId,
+        deviceId,
+        isAdmin,
+        isGuest: false,
+        isLocked,
+        isSuspended,
+        tokenId: hash,
+        ...(oauthClientId !== null && { oauthClientId }),
+      }
       const entry = { requester, device: row.device, expiresTs: row.expiresTs, notedTs: 0, ip: '', userAgent: '' }
       remember(hash, entry)
       return entry
@@ -184,16 +203,23 @@ export function createTokens({
       return entry.requester
     },
 
-    async refresh(refreshToken) {
+    async find(token) {
+      const hash = tokenHash(token)
+      return hash === undefined ? undefined : store.home.get(tokenRows, hash)
+    },
+
+    async refresh(refreshToken, oauthClientId) {
       const hash = tokenHash(refreshToken)
       const found = hash === undefined ? undefined : await store.home.get(tokenRows, hash)
       if (found?.kind !== 'refresh') throw unknownToken('Unrecognized refresh token')
       return inLockOf(found.userId, async () => {
         const rows = await listOf(found.userId, found.deviceId)
         const row = rows.find((candidate) => candidate.hash === found.hash)
-        if (!row) throw unknownToken('Unrecognized refresh token')
+        if (!row || (await oauthClientOf(row)) !== oauthClientId) throw unknownToken('Unrecognized refresh token')
         if (row.status === 'spent') throw unknownToken('The refresh token has already been used', true)
-        if ((await store.home.get(accountRows, row.userId))?.isLocked) throw userLocked()
+        // An OAuth client takes a refusal for the end of its session, which a lock is not; new tokens serve it no more than old ones.
+        const isRefused = oauthClientId === null && (await store.home.get(accountRows, row.userId))?.isLocked
+        if (isRefused) throw userLocked()
         const issued = issueAs(row, true, 'pending')
         if (row.status === 'pending') {
           const { ops, changed } = confirmed(rows, row)

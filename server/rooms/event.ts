@@ -3,6 +3,7 @@ import { parseJson } from '../protocol/json.ts'
 import type { JsonObject, Pdu } from '../protocol/pdu.ts'
 import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import type { Membership, RoomEvent } from './contract.ts'
+import type { EventLinks } from './relation.ts'
 
 /** What a kept event knows beside its PDU. */
 export interface EventFacts {
@@ -27,6 +28,8 @@ export interface EventFacts {
   readonly replaces?: RoomEvent['replaces']
   readonly redactedBecause?: KeptEvent | undefined
   readonly local?: RoomEvent['local']
+  /** Of an event that relates to another, or did before it was redacted. */
+  readonly links?: EventLinks | undefined
 }
 
 /**
@@ -48,6 +51,7 @@ export class KeptEvent implements RoomEvent {
   readonly replaces: RoomEvent['replaces']
   readonly redactedBecause: KeptEvent | undefined
   readonly local: RoomEvent['local']
+  readonly links: EventLinks | undefined
   #position: number
   #pdu: Pdu | undefined
   #clientText: string | undefined
@@ -68,6 +72,7 @@ export class KeptEvent implements RoomEvent {
     this.replaces = facts.replaces
     this.redactedBecause = facts.redactedBecause
     this.local = facts.local
+    this.links = facts.links
     this.#pdu = pdu
   }
 
@@ -127,7 +132,7 @@ export class KeptEvent implements RoomEvent {
       rejected,
       isWithheld,
     } = this
-    const { wasOutlier, replaces, redactedBecause, local } = this
+    const { wasOutlier, replaces, redactedBecause, local, links } = this
     return {
       rules,
       eventId,
@@ -144,6 +149,7 @@ export class KeptEvent implements RoomEvent {
       replaces,
       redactedBecause,
       local,
+      links,
     }
   }
 }

@@ -1,5 +1,6 @@
 import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import { type Op, put, type RoomLease, remove } from '../store/index.ts'
+import { type AggregateChanges, Aggregates, aggregateOps } from './aggregates.ts'
 import type { EventAnnouncement } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import type { KeptEvent } from './event.ts'
@@ -16,6 +17,7 @@ import {
   eventRow,
   events,
   heads as headsCollection,
+  INDEX_VERSION,
   type MembershipRow,
   outlierRow,
   outliers,
@@ -41,6 +43,7 @@ export interface StagedEvent {
   readonly ops: (position: number) => readonly Op[]
   /** Redacted forms of events that were there before, or are staged before it. */
   readonly redacted: readonly KeptEvent[]
+  readonly aggregates: AggregateChanges
 }
 
 /** A local user's membership as the event makes it; the position is not known yet. */
@@ -67,6 +70,7 @@ export class OpenRoom implements Disposable {
   readonly reader: EventReader
   readonly recent: RecentEvents
   readonly stateLog: StateLog
+  readonly aggregates: Aggregates
   /** Whether the room directory shows it. */
   isPublished: boolean
   /** See `RoomRow`. */
@@ -107,6 +111,7 @@ export class OpenRoom implements Disposable {
     reader: EventReader
     recent: RecentEvents
     stateLog: StateLog
+    aggregates: Aggregates
     heads: Heads
     isPublished: boolean
     hadRemoteMembers: boolean
@@ -119,6 +124,7 @@ export class OpenRoom implements Disposable {
     this.reader = parts.reader
     this.recent = parts.recent
     this.stateLog = parts.stateLog
+    this.aggregates = parts.aggregates
     this.isPublished = parts.isPublished
     this.hadRemoteMembers = parts.hadRemoteMembers
     this.isWithoutWaitingRedactions = parts.isWithoutWaitingRedactions
@@ -140,6 +146,7 @@ export class OpenRoom implements Disposable {
       const { heads, recent, stateLog } = await readHeads(lease, reader, room.rules)
       if (heads.latestOrder !== 0) await groups.prepare(heads.group)
       const isWithoutWaitingRedactions = (await lease.count(pendingRedactions)) === 0
+      const aggregates = await Aggregates.open(lease)
       return new OpenRoom({
         core,
         lease,
@@ -147,6 +154,7 @@ export class OpenRoom implements Disposable {
         reader,
         recent,
         stateLog,
+        aggregates,
         heads,
         isWithoutWaitingRedactions,
         ...room,
@@ -170,7 +178,7 @@ export class OpenRoom implements Disposable {
   /** The room as the index of rooms has it. */
   get row(): RoomRow {
     const { roomId, isPublished, hadRemoteMembers } = this
-    return { roomId, version: this.rules.version, isPublished, hadRemoteMembers }
+    return { roomId, version: this.rules.version, isPublished, hadRemoteMembers, indexVersion: INDEX_VERSION }
   }
 
   /** Nobody reads it, nothing is under way: it may be closed. */
@@ -222,6 +230,7 @@ export class OpenRoom implements Disposable {
     this.#staged.set(staged.event.eventId, staged.event)
     for (const event of staged.redacted) this.#staged.set(event.eventId, event)
     for (const change of staged.memberships) this.#stagedMemberships.set(change.userId, change)
+    this.aggregates.stage(staged.aggregates)
     this.#underWay.set(staged.event.eventId, promise)
     this.#pending.push({ staged, resolve, reject })
     return promise
@@ -235,6 +244,11 @@ export class OpenRoom implements Disposable {
   /** An event that the room has, on disk or about to be; an outlier, too. */
   async find(eventId: string): Promise<KeptEvent | undefined> {
     return this.findNow(eventId) ?? (await this.reader.find(eventId))
+  }
+
+  /** Events whose commit is under way, in their newest form; what such a commit redacts is among them. */
+  staged(): Iterable<KeptEvent> {
+    return this.#staged.values()
   }
 
   /** As `find`, if it is in memory. */
@@ -360,6 +374,7 @@ export class OpenRoom implements Disposable {
         written.push(row)
         ops.push(this.#core.memberships.write(row))
       }
+      ops.push(...aggregateOps(staged.aggregates, this.roomId))
       ops.push(...staged.ops(position))
     }
     ops.push(put(roomChanges, { roomId: this.roomId, position }))
@@ -380,6 +395,7 @@ export class OpenRoom implements Disposable {
       this.#underWay.delete(event.eventId)
       for (const { type, stateKey, after } of staged.changes) this.stateLog.add(position, type, stateKey, after)
       this.groups.settle(staged.groupIds)
+      this.aggregates.settle(staged.aggregates)
       for (const change of staged.memberships) {
         if (this.#stagedMemberships.get(change.userId) === change) this.#stagedMemberships.delete(change.userId)
       }
@@ -415,6 +431,7 @@ export class OpenRoom implements Disposable {
     this.#stagedMemberships.clear()
     this.#states.clear()
     this.groups.dropStaged()
+    this.aggregates.dropStaged()
     this.#inFlight = undefined
     for (const { reject } of failed) reject(error)
   }

@@ -5,6 +5,7 @@ import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import { collection } from '../store/index.ts'
 import type { Membership, MembershipEntry, RoomEvent } from './contract.ts'
 import type { EventFacts, KeptEvent } from './event.ts'
+import type { EventLinks } from './relation.ts'
 
 /** What only some events have, together in one field so that the others pay nothing for it. */
 interface Marks {
@@ -30,16 +31,21 @@ export type EventRow = {
   readonly isHead: boolean
   /** JSON of `Marks`, `null` where there are none. */
   readonly marks: string | null
+  /** `origin_server_ts`; `null` for rejected and soft-failed events. */
+  readonly ts: number | null
   /** The PDU. */
   readonly json: string
-}
+} & LinkFields
+
+/** `EventLinks`. Rows of events that relate to nothing do not have these fields at all. */
+type LinkFields = { readonly [Field in keyof EventLinks]: EventLinks[Field] | null }
 
 /** A room's timeline, rejected and soft-failed events among it. */
 export const events = collection<EventRow>({
   name: 'events',
   place: 'room',
   key: 'order',
-  indexes: ['eventId', 'position'],
+  indexes: ['eventId', 'position', 'ts', 'parent', 'grandparent', 'greatGrandparent', 'relation', 'relationBySender'],
   segmented: true,
 })
 
@@ -66,7 +72,7 @@ export type StateRow = {
   /** JSON of the sender and content of what it replaced, as far as they are not redacted. */
   readonly replaced: string | null
   readonly json: string
-}
+} & LinkFields
 
 /** The room's state now, complete in itself so that opening a room touches no old segment of its timeline. */
 export const currentState = collection<StateRow>({ name: 'current-state', place: 'room', key: 'slot', indexes: [] })
@@ -144,7 +150,12 @@ export type RoomRow = {
   readonly isPublished: boolean
   /** Users of other servers are joined, or were: `memberships` does not tell all who are in it. */
   readonly hadRemoteMembers: boolean
+  /** `INDEX_VERSION` as of when its events were last indexed; rows from before there was one do not have it. */
+  readonly indexVersion: number
 }
+
+/** Counts up when events are indexed in another way; rooms are then indexed anew as they are opened. */
+export const INDEX_VERSION = 1
 export const roomIndex = collection<RoomRow>({ name: 'rooms', place: 'home', key: 'roomId', indexes: [] })
 
 export type RoomChangeRow = { readonly roomId: string; readonly position: number }
@@ -235,6 +246,7 @@ function marksOf(event: KeptEvent): string | null {
 /** @param event one that has a place in the timeline */
 export function eventRow(event: KeptEvent, isHead: boolean): EventRow {
   if (event.order === null) throw new Error(`${event.eventId} has no place in the timeline`)
+  const isUnseen = event.isSoftFailed || event.isRejected
   return {
     order: event.order,
     eventId: event.eventId,
@@ -243,7 +255,9 @@ export function eventRow(event: KeptEvent, isHead: boolean): EventRow {
     groupAfter: event.groupAfter,
     isHead,
     marks: marksOf(event),
+    ts: isUnseen ? null : Number(event.pdu.origin_server_ts),
     json: event.json,
+    ...(event.links as LinkFields),
   }
 }
 
@@ -265,6 +279,7 @@ export function stateRow(slot: string, since: number, event: KeptEvent): StateRo
       ? JSON.stringify({ sender: event.replaces.sender, content: event.replaces.content })
       : null,
     json: event.json,
+    ...(event.links as LinkFields),
   }
 }
 
@@ -296,10 +311,18 @@ export function readEvent(
       isWithheld: marks.withheld ?? false,
       wasOutlier: marks.wasOutlier ?? false,
       local: marks.txnId === undefined ? undefined : { deviceId: marks.deviceId ?? null, txnId: marks.txnId },
+      links: hasPlace ? linksIn(row) : undefined,
     },
     replaces: marks.replaces,
     redactedBy: marks.redactedBy,
   }
+}
+
+function linksIn(row: LinkFields): EventLinks | undefined {
+  const { parent, grandparent, greatGrandparent, relation, relationBySender } = row
+  // Most rows have none of these fields.
+  if (parent == null || relation == null) return undefined
+  return { parent, grandparent, greatGrandparent, relation, relationBySender }
 }
 
 /** What a row of the current state says of the event that its own one replaced. */

@@ -7,8 +7,10 @@ import type { Collection, Op, Range, Reader, RoomLease, Row, Store } from './con
 import { Declarations } from './declarations.ts'
 import type { Disk } from './disk.ts'
 import { Exclusive } from './exclusive.ts'
+import { FileNumbers } from './file-numbers.ts'
 import { FilePool } from './file-pool.ts'
-import type { Journal, Place } from './journal.ts'
+import type { Journal } from './journal.ts'
+import type { Place } from './journal-scan.ts'
 import type { StoreLimits } from './limits.ts'
 import { Pace } from './pace.ts'
 import { Partition, type Shared } from './partition.ts'
@@ -65,6 +67,7 @@ export class DiskStore implements Store {
       cache: new BlockCache(limits.cacheBytes),
       stretchKeys: limits.segmentRows,
       newPace: () => new Pace(limits.sliceMs),
+      fileNumbers: new FileNumbers(),
       position: () => this.#queue.position,
       collectionOf: (name) => this.#declarations.find(name),
       indexSealed: (partition, collection, field) =>
@@ -141,6 +144,8 @@ export class DiskStore implements Store {
    * Brings all changes so far into the partitions' own files, so that the journal is as short as can be: for a backup, or
    * before a move. Commits go on meanwhile.
    * @throws StorageFull when the disk has no room: nothing is lost
+   * @throws StorageFailed after an error of the disk: read-only until started anew
+   * @throws StoreDamaged for a file that is not as it was written; the journal stays as long as it was
    */
   async checkpoint(): Promise<void> {
     this.#requireOpen()
@@ -160,12 +165,15 @@ export class DiskStore implements Store {
     const end = performance.now() + this.#limits.stopMs
     try {
       if (!journal.failure) await this.#upkeep.saveAll(() => performance.now() > end)
-    } catch (error) {
-      this.#upkeep.tell(error)
+    } catch {
+      // It was logged, and what was to be saved is in the journal.
     } finally {
-      await journal.close()
-      await pool.close()
-      this.#unlock()
+      try {
+        await journal.close()
+        await pool.close()
+      } finally {
+        this.#unlock()
+      }
     }
   }
 
@@ -246,7 +254,10 @@ export class DiskStore implements Store {
 
   /** Of a closed room whose changes are all in its files nothing needs to be known. */
   #forgetUnused(partition: Partition): void {
-    const isNeeded = partition.isOpen || partition.isBusy || partition.leases > 0 || partition.tail.length > 0
-    if (!isNeeded) this.#partitions.delete(partition.id)
+    const { id } = partition
+    if (partition.isOpen || partition.isBusy || partition.leases > 0 || partition.tail.length > 0) return
+    // One that was forgotten before may have a successor by now, with changes of its own.
+    if (this.#partitions.get(id) === partition) this.#partitions.delete(id)
+    if (this.#openRooms.get(id) === partition) this.#openRooms.delete(id)
   }
 }

@@ -4,17 +4,18 @@
  */
 export interface Disk {
   /**
-   * Opens a file; `create` makes it empty, whatever was there.
+   * Opens a file; `create` makes it empty, whatever was there. In a `log` what was written lasts when `write` resolves,
+   * without a `sync`.
    * @throws ENOENT when it is to be read or written and is not there
    */
-  open(path: string, mode: 'read' | 'write' | 'create'): Promise<DiskFile>
+  open(path: string, mode: 'read' | 'create' | 'log'): Promise<DiskFile>
   /** Atomic; replaces what is at `to`. Lasts only after `syncFolder`. */
   rename(from: string, to: string): Promise<void>
   /** Removing a file that is not there is no error. */
   remove(path: string): Promise<void>
   /** Names in the folder, in no order; of a folder that is not there: none. */
   list(folder: string): Promise<readonly string[]>
-  /** Makes the folder, and those above it, for the owner alone; one that is there is closed to others. */
+  /** Makes the folder, and those above it, for the owner alone; one that is there is closed to others. New ones last. */
   makeFolder(folder: string): Promise<void>
   /** Removes an empty folder; one that is not there is no error. */
   removeFolder(folder: string): Promise<void>
@@ -43,6 +44,12 @@ export interface DiskFile {
 export function isFull(error: unknown): boolean {
   const code = errorCode(error)
   return code === 'ENOSPC' || code === 'EDQUOT'
+}
+
+/** Whether the process or the system has too many files open for the moment, which says nothing of the disk. */
+export function isOutOfHandles(error: unknown): boolean {
+  const code = errorCode(error)
+  return code === 'EMFILE' || code === 'ENFILE'
 }
 
 export function errorCode(error: unknown): string | undefined {

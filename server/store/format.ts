@@ -26,6 +26,8 @@ export async function migrate(disk: Disk, dir: string, steps: readonly Migration
   const text = await readWhole(disk, file)
   if (text === undefined) return false
   let format = parseFormat(text, file)
+  // A process that was killed may have renamed it without having synced the folder.
+  await disk.syncFolder(dir)
   const newest = newestOf(steps)
   if (format > newest) {
     throw new UnknownFormat(
@@ -57,7 +59,9 @@ function parseFormat(text: string, file: string): number {
   } catch (error) {
     throw new StoreDamaged(`${file} is no JSON`, { cause: error })
   }
-  if (typeof format !== 'number' || !Number.isSafeInteger(format)) throw new StoreDamaged(`${file} names no format`)
+  if (typeof format !== 'number' || !Number.isSafeInteger(format) || format < firstFormat) {
+    throw new StoreDamaged(`${file} names no format`)
+  }
   return format
 }
 

@@ -1,21 +1,11 @@
 import path from 'node:path'
 import type { Logger } from '../observe/environment.ts'
 import { StorageFailed, StorageFull } from './contract.ts'
-import { type Disk, type DiskFile, isFull } from './disk.ts'
+import { type Disk, type DiskFile, isFull, isOutOfHandles } from './disk.ts'
 import { StoreDamaged } from './errors.ts'
-import { FrameReader, sealFrame, textFrame } from './frames.ts'
-import { type Drop, decodeLine } from './record.ts'
-import { readWhole, replaceFile } from './replace-file.ts'
-
-/** Where a section (the changes of one commit to one partition) lies. */
-export interface Place {
-  readonly position: number
-  readonly partition: string
-  readonly journal: number
-  readonly offset: number
-  readonly length: number
-  readonly drop: Drop
-}
+import { FrameReader, sealFrame } from './frames.ts'
+import { nameOf, numberOf, readLive, startFile, writeLive } from './journal-files.ts'
+import { type Place, scanJournal } from './journal-scan.ts'
 
 interface JournalFile {
   readonly number: number
@@ -89,6 +79,8 @@ export class Journal {
   static async open(options: JournalOptions & { onPlace(place: Place): void }): Promise<[Journal, number]> {
     const { disk, folder } = options
     const { oldest, newest } = await readLive(disk, folder)
+    // A process that was killed may have renamed it without having synced the folder; what follows relies on it.
+    await disk.syncFolder(folder)
     const present = new Set(await disk.list(folder))
     for (const name of present) {
       const number = numberOf(name)
@@ -101,10 +93,17 @@ export class Journal {
       for (let number = oldest; number <= newest; number++) {
         const name = path.join(folder, nameOf(number))
         if (!present.has(nameOf(number))) throw new StoreDamaged(`${name} is missing`)
-        const file = await disk.open(name, 'write')
-        const scanned = newFile(number, file, 0)
-        files.push(scanned)
-        position = await scan(scanned, { name, isNewest: number === newest, after: position, ...options })
+        const file = await disk.open(name, 'log')
+        const found = newFile(number, file, 0)
+        files.push(found)
+        const isNewest = number === newest
+        const scanned = await scanJournal(file, { name, number, isNewest, after: position, ...options })
+        // The same for its last records, which are shown from now on.
+        if (isNewest) await file.sync()
+        found.start = scanned.start
+        found.end = scanned.end
+        found.reserved = scanned.size
+        position = scanned.position
       }
     } catch (error) {
       for (const { file } of files) await file.close()
@@ -136,7 +135,7 @@ export class Journal {
   }
 
   /**
-   * Writes the frames with one write and one sync.
+   * Writes the frames with one durable write: one way through the thread pool, where the system can do that.
    * @param position the last one before these frames, for a new file's head
    * @returns where the first frame lies; they follow each other
    * @throws StorageFull, and nothing of the frames remains
@@ -144,7 +143,7 @@ export class Journal {
    */
   async append(frames: readonly Buffer[], position: number): Promise<{ journal: number; offset: number }> {
     if (this.#failure) throw this.#failure
-    if (this.#current.end >= this.#rotateBytes) await this.rotate(position)
+    if (this.#current.end >= this.#rotateBytes) await this.#rotateIfPossible(position)
     const file = this.#current
     const offset = file.end
     for (const frame of frames) sealFrame(frame, offset)
@@ -152,7 +151,6 @@ export class Journal {
     try {
       if (offset + bytes.length > file.reserved) await this.#reserve(file, offset + bytes.length)
       await file.file.write(offset, bytes)
-      await file.file.sync()
     } catch (error) {
       throw await this.#undo(file, error)
     }
@@ -175,16 +173,15 @@ export class Journal {
 
   /** After a write that did not succeed: back to the last good record, or to read-only. */
   async #undo(file: JournalFile, error: unknown): Promise<Error> {
-    if (!isFull(error)) return this.fail(error)
     try {
       await file.file.truncate(file.end)
       file.reserved = file.end
       // Without this a power cut could bring back what was refused.
       await file.file.sync()
     } catch (second) {
-      return this.fail(second)
+      return this.fail(isFull(error) ? second : error)
     }
-    return new StorageFull('the disk is full', { cause: error })
+    return isFull(error) ? new StorageFull('the disk is full', { cause: error }) : this.fail(error)
   }
 
   /** From now on nothing is written any more. */
@@ -198,9 +195,18 @@ export class Journal {
     return this.#failure
   }
 
+  /** Too many open files are no reason to refuse a commit: the old file takes it as well. */
+  async #rotateIfPossible(position: number): Promise<void> {
+    try {
+      await this.rotate(position)
+    } catch (error) {
+      if (!isOutOfHandles(error)) throw error
+    }
+  }
+
   /**
    * Goes on in a new file. Not to be called while something is appended.
-   * @throws StorageFull and StorageFailed like `append`; the old file stays in use
+   * @throws StorageFull and StorageFailed like `append`, and when too many files are open; the old file stays in use
    */
   async rotate(position: number): Promise<void> {
     if (this.#failure) throw this.#failure
@@ -217,7 +223,7 @@ export class Journal {
     } catch (error) {
       await file?.close()
       if (isFull(error)) throw new StorageFull('the disk is full', { cause: error })
-      throw this.fail(error)
+      throw isOutOfHandles(error) ? error : this.fail(error)
     }
   }
 
@@ -298,122 +304,4 @@ export interface JournalOptions {
 
 function newFile(number: number, file: DiskFile, start: number): JournalFile {
   return { number, file, start, end: start, reserved: start, readers: 0, isGivenUp: false }
-}
-
-function nameOf(number: number): string {
-  return `${String(number).padStart(10, '0')}.journal`
-}
-
-function numberOf(name: string): number | undefined {
-  const match = /^(\d{10})\.journal$/.exec(name)
-  return match ? Number(match[1]) : undefined
-}
-
-/** A new file with its head, both safely on the disk. */
-async function startFile(disk: Disk, folder: string, number: number, after: number): Promise<DiskFile> {
-  const file = await disk.open(path.join(folder, nameOf(number)), 'create')
-  try {
-    await file.write(0, textFrame(JSON.stringify({ journal: number, after })))
-    await file.sync()
-    await disk.syncFolder(folder)
-  } catch (error) {
-    await file.close()
-    throw error
-  }
-  return file
-}
-
-interface Live {
-  readonly oldest: number
-  readonly newest: number
-}
-
-const liveName = 'live.json'
-
-async function writeLive(disk: Disk, folder: string, live: Live): Promise<void> {
-  await replaceFile(disk, path.join(folder, liveName), (file) => file.write(0, Buffer.from(JSON.stringify(live))))
-}
-
-async function readLive(disk: Disk, folder: string): Promise<Live> {
-  const name = path.join(folder, liveName)
-  const text = await readWhole(disk, name)
-  if (text === undefined) throw new StoreDamaged(`${name} is missing`)
-  try {
-    const { oldest, newest } = JSON.parse(text) as Live
-    if (Number.isSafeInteger(oldest) && Number.isSafeInteger(newest) && oldest <= newest) return { oldest, newest }
-  } catch (error) {
-    throw new StoreDamaged(`${name} is no JSON`, { cause: error })
-  }
-  throw new StoreDamaged(`${name} does not name the journal's files`)
-}
-
-interface ScanOptions {
-  readonly name: string
-  readonly isNewest: boolean
-  /** The last position of the file before; `undefined` for the oldest. */
-  readonly after: number | undefined
-  readonly logger: Logger
-  onPlace(place: Place): void
-}
-
-/** @returns the last position */
-async function scan(journal: JournalFile, options: ScanOptions): Promise<number> {
-  const { name, after } = options
-  const reader = new FrameReader(journal.file)
-  const head = await reader.next()
-  const said = head && (JSON.parse(head.body.toString('utf8')) as { journal?: number; after?: number })
-  if (said?.journal !== journal.number || said.after === undefined || (after ?? said.after) !== said.after) {
-    throw new StoreDamaged(`${name}: its head is not the one that was written`)
-  }
-  journal.start = reader.offset
-  let position = said.after
-  for (;;) {
-    const frame = await reader.next()
-    if (!frame) break
-    const record = decodeLine(frame.body)
-    if (record.position !== position + 1) {
-      throw new StoreDamaged(`${name}: commit ${record.position} follows ${position} at byte ${frame.offset}`)
-    }
-    position = record.position
-    for (const { partition, start, length, drop } of record.sections) {
-      options.onPlace({ position, partition, journal: journal.number, offset: frame.offset + start, length, drop })
-    }
-  }
-  journal.end = reader.offset
-  await endAt(journal, reader, options)
-  return position
-}
-
-/** What follows the last good record is nothing, or zeros for the next ones, or a torn tail that is cut, or damage. */
-async function endAt(
-  journal: JournalFile,
-  reader: FrameReader,
-  { name, isNewest, logger }: ScanOptions,
-): Promise<void> {
-  const { file, end } = journal
-  const size = await file.size()
-  journal.reserved = size
-  if (await isZero(file, end, size)) return
-  const damage = new StoreDamaged(`${name} is damaged at byte ${end}`)
-  if (!isNewest) throw damage
-  // A frame's number is where its batch began, and a batch is written only after all before it was synced. So a later
-  // batch proves that the bad bytes had been acknowledged; frames of the same batch prove nothing.
-  for (let at = end; ; ) {
-    const later = await reader.findAfter(at)
-    if (!later) break
-    if (later.number > end) throw damage
-    at = later.offset
-  }
-  await file.truncate(end)
-  await file.sync()
-  journal.reserved = end
-  logger.warn({ event: 'store.torn_tail_cut', file: name, bytes: size - end })
-}
-
-async function isZero(file: DiskFile, from: number, to: number): Promise<boolean> {
-  for (let at = from; at < to; at += readBytes) {
-    const bytes = await file.read(at, Math.min(readBytes, to - at))
-    if (!bytes.equals(Buffer.alloc(bytes.length))) return false
-  }
-  return true
 }

@@ -12,7 +12,7 @@ export interface Delta {
 
 export interface OwnFiles {
   readonly snapshot: { readonly name: string; readonly bytes: number } | undefined
-  /** What follows the snapshot, each beginning where the one before ended. */
+  /** What follows the snapshot, each beginning where the one before ended, or before that. */
   readonly deltas: readonly Delta[]
   /** Up to this position all is in these files. */
   readonly saved: number
@@ -24,14 +24,27 @@ export async function findFiles(disk: Disk, folder: string): Promise<OwnFiles> {
   const newest = files.filter((file) => file.kind === 'snapshot').reduce(newer, undefined)
   let saved = newest?.position ?? 0
   const deltas: Delta[] = []
-  const later = files.filter((file) => file.kind === 'delta').filter((file) => file.to > saved)
-  for (const { name, after, to } of later.sort((a, b) => a.to - b.to)) {
-    if (after !== saved) throw new StoreDamaged(`${path.join(folder, name)}: what comes before it is missing`)
-    deltas.push({ name, after, to, bytes: await sizeOf(disk, path.join(folder, name)) })
-    saved = to
+  for (;;) {
+    const later = files.filter((file) => file.kind === 'delta').filter((file) => file.to > saved)
+    // After a failed sync of the folder there may be two with the same beginning, or one that begins before the snapshot's
+    // position. What is applied again changes nothing.
+    const next = later.filter((file) => file.after <= saved).reduce(longer, undefined)
+    if (next) {
+      const { name, after, to } = next
+      deltas.push({ name, after, to, bytes: await sizeOf(disk, path.join(folder, name)) })
+      saved = to
+    } else if (later[0]) {
+      throw new StoreDamaged(`${path.join(folder, later[0].name)}: what comes before it is missing`)
+    } else break
   }
   const snapshot = newest && { name: newest.name, bytes: await sizeOf(disk, path.join(folder, newest.name)) }
   return { snapshot, deltas, saved }
+}
+
+type DeltaFile = FileKind & { readonly kind: 'delta' }
+
+function longer(a: DeltaFile | undefined, b: DeltaFile): DeltaFile {
+  return a && a.to > b.to ? a : b
 }
 
 type SnapshotFile = FileKind & { readonly kind: 'snapshot' }

@@ -3,8 +3,10 @@ import type { BlockCache } from './block-cache.ts'
 import type { Collection, Range, Row } from './contract.ts'
 import type { Disk } from './disk.ts'
 import { StoreDamaged } from './errors.ts'
+import type { FileNumbers } from './file-numbers.ts'
 import type { FilePool } from './file-pool.ts'
-import type { Journal, Place } from './journal.ts'
+import type { Journal } from './journal.ts'
+import type { Place } from './journal-scan.ts'
 import type { Order } from './order.ts'
 import type { Pace } from './pace.ts'
 import { type Delta, findFiles } from './partition-files.ts'
@@ -25,6 +27,7 @@ export interface Shared {
   /** Keys of one stretch of a segmented collection. */
   readonly stretchKeys: number
   newPace(): Pace
+  readonly fileNumbers: FileNumbers
   /** The newest position that readers can see. */
   position(): number
   /** The collection as the program declares it, once it has been used. */
@@ -50,8 +53,6 @@ export class Partition {
   isToBeEmptied = false
   /** Counts how often the room ended. */
   endings = 0
-  /** The next number for the name of a sealed file. */
-  nextFile = 0
   leases = 0
   /** Bytes of JSON of the last snapshot, and of what came since: about what the rows weigh. */
   weight = 0
@@ -179,6 +180,8 @@ export class Partition {
     if (found.saved > this.#shared.position()) {
       throw new StoreDamaged(`${this.folder} is newer than the journal, whose end is missing`)
     }
+    // A process that was killed may have renamed a file without having synced the folder. The journal may go only after that.
+    if (this.#tail.some((place) => place.position <= found.saved)) await this.#shared.disk.syncFolder(this.folder)
     this.snapshot = found.snapshot
     this.deltas = found.deltas
     this.saved = found.saved
@@ -237,7 +240,7 @@ export class Partition {
   }
 
   #restore(tables: Map<string, Table>, head: SnapshotHead): void {
-    this.nextFile = head.nextFile
+    this.#shared.fileNumbers.atLeast(head.nextFile)
     for (const [name, { removed, ...info }] of Object.entries(head.sealed)) {
       this.#segmented.set(name, this.#newSegmented(this.#tableOf(tables, name), info, removed))
     }

@@ -1,8 +1,9 @@
 /** How a partition's changes get from the journal into files of its own. All of it within the partition's lock. */
 import path from 'node:path'
 import { type Collection, type Row, StorageFailed } from './contract.ts'
-
-import type { Place } from './journal.ts'
+import { errorCode } from './disk.ts'
+import { StoreDamaged } from './errors.ts'
+import type { Place } from './journal-scan.ts'
 import type { Pace } from './pace.ts'
 import type { Partition, Shared } from './partition.ts'
 import type { Key } from './rows.ts'
@@ -34,9 +35,23 @@ export async function save(partition: Partition, shared: Shared): Promise<void> 
     ? changed > Math.max(worthSnapshotBytes, base)
     : changed > Math.max(worthOpeningBytes, 2 * base)
   if (!isWorth && partition.deltas.length < manyDeltas) await saveDelta(partition, shared)
-  else {
+  else await saveOpened(partition, shared)
+}
+
+/** A snapshot of a partition that may be closed, and then is closed again: nobody else would. */
+async function saveOpened(partition: Partition, shared: Shared): Promise<void> {
+  const wasOpen = partition.isOpen
+  try {
     await partition.openLocked()
+  } catch (error) {
+    if (!(error instanceof StoreDamaged)) throw error
+    // One broken room must not keep the journal of all from getting shorter; whoever opens the room is told.
+    return await saveDelta(partition, shared)
+  }
+  try {
     await saveSnapshot(partition, shared)
+  } finally {
+    if (!wasOpen && partition.leases === 0) partition.close()
   }
 }
 
@@ -146,7 +161,7 @@ async function writeAll(
     const bytes = await writeSnapshot({
       disk: shared.disk,
       folder: partition.folder,
-      head: headOf(partition, position, sealed),
+      head: headOf(partition, { position, nextFile: shared.fileNumbers.next }, sealed),
       sources: [...partition.tables].map(([collection, table]) => ({
         collection,
         rows: unsealed(table, sealed.get(partition.segmented.get(collection) as Segmented)?.written),
@@ -192,7 +207,7 @@ function toolsFor(partition: Partition, shared: Shared, position: number): [Seal
     cache: shared.cache,
     pace: shared.newPace(),
     newName() {
-      const name = `sealed-${position}-${partition.nextFile++}`
+      const name = `sealed-${position}-${shared.fileNumbers.take()}`
       written.push(name)
       return name
     },
@@ -200,7 +215,11 @@ function toolsFor(partition: Partition, shared: Shared, position: number): [Seal
   return [tools, written]
 }
 
-function headOf(partition: Partition, position: number, fresh: ReadonlyMap<Segmented, Sealed>): SnapshotHead {
+function headOf(
+  partition: Partition,
+  { position, nextFile }: Pick<SnapshotHead, 'position' | 'nextFile'>,
+  fresh: ReadonlyMap<Segmented, Sealed>,
+): SnapshotHead {
   const sealed: { [collection: string]: SealedInfo & { removed: readonly number[] } } = {}
   for (const [name, segmented] of partition.segmented) {
     const { view, written } = fresh.get(segmented) ?? { view: segmented.view, written: new Map<number, Row>() }
@@ -208,7 +227,7 @@ function headOf(partition: Partition, position: number, fresh: ReadonlyMap<Segme
     const maybe = new Set([...segmented.hidden.keys(), ...written.keys()])
     sealed[name] = { ...view.info, removed: [...maybe].filter((key) => view.has(key) && !rows?.has(key)) }
   }
-  return { partition: partition.id, position, nextFile: partition.nextFile, sealed }
+  return { partition: partition.id, position, nextFile, sealed }
 }
 
 /** The rows of the table that were not sealed as they are now. */
@@ -250,6 +269,8 @@ export async function indexSealed(
   if (segmented.isIndexed(collection, field)) return
   const [tools] = toolsFor(partition, shared, shared.position())
   const info = await writeMissingRuns(tools, segmented.view, field)
+  // The snapshot that names these files may sync nothing else in the folder before it is renamed.
+  await shared.disk.syncFolder(partition.folder)
   segmented.show(new SealedView(info, tools), [])
 }
 
@@ -262,7 +283,7 @@ export async function emptyFolder(partition: Partition, shared: Shared): Promise
     await shared.pool.forget(partition.pathOf(name))
     await shared.disk.remove(partition.pathOf(name))
   }
-  if (names.length > 0) await shared.disk.syncFolder(folder)
+  await syncIfThere(shared, folder)
   await shared.disk.removeFolder(folder)
   await shared.disk.syncFolder(path.dirname(folder))
   partition.saved = 0
@@ -273,6 +294,15 @@ export async function emptyFolder(partition: Partition, shared: Shared): Promise
   const [only, second] = partition.tail
   // Nothing came after the end: there is nothing left to know of this room.
   if (only?.drop === 2 && !second) partition.cutTail(only.position)
+}
+
+/** Also when it is empty by now: a process that was killed may have removed the files without having synced the folder. */
+async function syncIfThere({ disk }: Shared, folder: string): Promise<void> {
+  try {
+    await disk.syncFolder(folder)
+  } catch (error) {
+    if (errorCode(error) !== 'ENOENT') throw error
+  }
 }
 
 async function makeFolder(partition: Partition, shared: Shared): Promise<void> {

@@ -1,6 +1,6 @@
 import type { Logger } from '../observe/environment.ts'
 import { StorageFull } from './contract.ts'
-import { isFull } from './disk.ts'
+import { isFull, isOutOfHandles } from './disk.ts'
 import { StoreDamaged } from './errors.ts'
 import type { Partition, Shared } from './partition.ts'
 import { emptyFolder, isSealingDue, save, saveSnapshot } from './save.ts'
@@ -58,9 +58,19 @@ export class Upkeep {
    * @throws StorageFull, StorageFailed, or StoreDamaged
    */
   async saveAll(isEnough: () => boolean = () => false): Promise<void> {
+    try {
+      await this.#saveAll(isEnough)
+    } catch (error) {
+      throw this.#tell(error)
+    }
+  }
+
+  async #saveAll(isEnough: () => boolean): Promise<void> {
+    this.#requireWritable()
     while (this.#due.size > 0 && !isEnough()) await this.#attendNext()
     for (const partition of [...this.#partitions.values()]) {
       if (isEnough()) break
+      this.#requireWritable()
       if (partition.tail.length > 0) await this.#save(partition)
     }
     const { journal } = this.#shared
@@ -92,7 +102,7 @@ export class Upkeep {
         await this.#next()
         this.#notBeforeBytes = 0
       } catch (error) {
-        this.tell(error)
+        this.#tell(error)
       }
     }
   }
@@ -100,6 +110,11 @@ export class Upkeep {
   async #next(): Promise<void> {
     if (this.#due.size > 0) await this.#attendNext()
     else await this.#shorten()
+  }
+
+  #requireWritable(): void {
+    const { failure } = this.#shared.journal
+    if (failure) throw failure
   }
 
   async #attendNext(): Promise<void> {
@@ -141,16 +156,22 @@ export class Upkeep {
     return oldest
   }
 
-  /** Reports what went wrong; an error of the disk ends all writing. */
-  tell(error: unknown): void {
+  /**
+   * Logs what went wrong; an error of the disk ends all writing.
+   *
+   * @returns the error as the contract has it
+   */
+  #tell(error: unknown): unknown {
     const { journal } = this.#shared
-    const isPassing = error instanceof StorageFull || isFull(error)
+    const isPassing = error instanceof StorageFull || isFull(error) || isOutOfHandles(error)
     // Nothing is lost: what was to be saved is still in the journal.
     if (isPassing || error instanceof StoreDamaged) {
       this.#notBeforeBytes = journal.sizeBytes + this.#journalBytes / 16
       this.#logger.warn({ event: 'store.upkeep_postponed', why: String(error) })
-      return
+      return isFull(error) ? new StorageFull('the disk is full', { cause: error }) : error
     }
-    this.#logger.error({ event: 'store.failed', why: String(journal.fail(error)), cause: String(error) })
+    const failed = journal.fail(error)
+    this.#logger.error({ event: 'store.failed', why: String(failed), cause: String(error) })
+    return failed
   }
 }

@@ -6,7 +6,7 @@
  */
 import { isServerName } from './server-name.ts'
 
-export { isIpv4Literal, isIpv6Literal, isServerName, parseServerName, type ServerNameParts } from './server-name.ts'
+export { isIpv4Literal, isIpv6Literal, isServerName, parseServerName } from './server-name.ts'
 
 /** The longest user ID, room ID, event ID or room alias, in bytes of UTF-8, sigil and domain included. */
 export const MAX_ID_BYTES = 255
@@ -204,19 +204,10 @@ export function parseKeyId(id: string): KeyIdParts | undefined {
   return ALGORITHM.test(algorithm) ? { algorithm, name: id.slice(colon + 1) } : undefined
 }
 
-export function isKeyId(id: string): boolean {
-  return parseKeyId(id) !== undefined
-}
-
 /** A server's signing key ID: the name is of `A-Z`, `a-z`, `0-9` and `_`. Spec: server-server-api §Publishing Keys. */
 export function isServerKeyId(id: string): boolean {
   const parts = parseKeyId(id)
   return parts !== undefined && KEY_NAME.test(parts.name)
-}
-
-/** A Megolm session ID: opaque text of 1 to 255 bytes. */
-export function isSessionId(id: string): boolean {
-  return isDeviceId(id)
 }
 
 /** What an `mxc://` URI names. */

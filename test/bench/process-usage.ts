@@ -22,14 +22,15 @@ export class ProcessUsage {
     return ticks * TICK_MS
   }
 
-  /** Resident memory in MB. */
-  memoryMb(): number {
-    let kb = 0
+  /** Resident memory in MB, now and at most since the start. */
+  memoryMb(): { readonly now: number; readonly peak: number } {
+    const mb = { now: 0, peak: 0 }
     for (const pid of [this.#pid, ...childrenOf(this.#pid)]) {
-      const match = /VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))
-      kb += Number(match?.[1] ?? 0)
+      const status = readFileSync(`/proc/${pid}/status`, 'utf8')
+      mb.now += Number(/VmRSS:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1_024
+      mb.peak += Number(/VmHWM:\s+(\d+) kB/.exec(status)?.[1] ?? 0) / 1_024
     }
-    return kb / 1_024
+    return mb
   }
 }
 

@@ -1,134 +1,134 @@
 /**
  * `npm run bench`: CPU per operation, latency, memory and disk of Hearth, and beside it of another homeserver on this machine.
  *
- *   npm run bench -- [--only WORD] [--no-hearth] [--peer http://127.0.0.1:8018 --peer-secret S [--peer-data DIR] [--peer-name Synapse]]
+ *   npm run bench -- [--only WORD] [--no-hearth] [--no-growth]
+ *     [--peer http://127.0.0.1:8018 --peer-secret S [--peer-data DIR] [--peer-name Synapse] [--peer-start COMMAND]]
  *
- * Registration by shared secret must be on at the peer, and its rate limits off.
+ * At the peer, registration by shared secret must be on and rate limits off. With `--peer-start` (a command that stays in the
+ * foreground, with an empty data folder) the benchmark starts the peer itself, and can say how long that takes.
  */
 import { parseArgs } from 'node:util'
 import { BenchClient } from './bench-client.ts'
+import { growthScenarios } from './growth.ts'
+import { measure } from './measure.ts'
 import { findListeningProcess, folderBytes, ProcessUsage } from './process-usage.ts'
+import { timeResolutions } from './resolution-times.ts'
 import { type Scenario, scenarios } from './scenarios.ts'
-import { type Hearth, startHearth } from './start-hearth.ts'
+import { makeHearthHome, type Started, startByCommand } from './start-server.ts'
+import { show, Table } from './table.ts'
 
-interface Measured {
-  readonly cpuMs: number
-  readonly p50Ms: number
-  readonly p95Ms: number
-  readonly operations: number
-}
-
-/** A scenario runs until the server has used this much CPU, or so many operations are done. */
-const ENOUGH_CPU_MS = 1_500
-const ENOUGH_OPERATIONS = 1_500
-const FEWEST_OPERATIONS = 20
-const WARM_UP_OPERATIONS = 30
+/** Starts of Hearth, of which the middle one counts. */
+const STARTS = 5
 
 const { values: options } = parseArgs({
   options: {
     only: { type: 'string' },
     'no-hearth': { type: 'boolean', default: false },
+    'no-growth': { type: 'boolean', default: false },
     peer: { type: 'string' },
     'peer-secret': { type: 'string', default: '' },
     'peer-data': { type: 'string' },
     'peer-name': { type: 'string', default: 'Peer' },
+    'peer-start': { type: 'string' },
   },
 })
-const chosen = scenarios.filter(({ name }) => options.only === undefined || name.includes(options.only))
-const columns = new Map<string, Map<string, string>>()
+const isChosen = ({ name }: Scenario): boolean => options.only === undefined || name.includes(options.only)
+const chosen = scenarios.filter(isChosen)
+const growth = options['no-growth'] ? [] : growthScenarios({ events: 20_000, rooms: 500 }).filter(isChosen)
 
-if (!options['no-hearth']) {
-  const facts = new Map<string, string>()
-  columns.set('Hearth', facts)
-  const empty = await startHearth()
-  facts.set('start to first answer, empty (wall)', `${empty.startMs.toFixed(0)} ms`)
-  facts.set('memory, idle', `${new ProcessUsage(empty.pid).memoryMb().toFixed(0)} MB`)
-  const hearth = await measure(
-    'Hearth',
-    new BenchClient(empty.baseUrl, empty.sharedSecret),
-    empty.pid,
-    empty.dataDir,
-    empty,
-  )
-  const again = await startHearth(hearth)
-  facts.set('start to first answer, with data (wall)', `${again.startMs.toFixed(0)} ms`)
+const START_EMPTY = 'start to first answer, empty (wall; CPU)'
+const START_WITH_DATA = 'start to first answer, with data (wall; CPU)'
+const MEMORY_IDLE = 'memory, idle'
+const MEMORY_AFTER = 'memory, after the load (peak)'
+const DISK = 'disk for each event'
+const RESOLUTION = 'state resolution, 5,000 members, forks of 500 (wall)'
+
+const table = new Table()
+for (const { name, targetMs } of scenarios) table.target(name, String(targetMs))
+table.target(START_EMPTY, '500 ms')
+table.target(START_WITH_DATA, '600 ms')
+table.target(MEMORY_IDLE, '90 MB')
+table.target(MEMORY_AFTER, '150 MB')
+table.target(DISK, '3000 bytes')
+table.target(RESOLUTION, '300 ms')
+
+if (!options['no-hearth']) await measureHearth()
+if (options.peer !== undefined) await measurePeer(options.peer)
+console.log('CPU milliseconds of the server for each operation (latency at the client in ms: median / 95 % / 99 %)\n')
+console.log(table.toString())
+
+async function measureHearth(): Promise<void> {
+  const name = 'Hearth'
+  using home = makeHearthHome()
+  const emptyStarts: Started['start'][] = []
+  for (let i = 1; i < STARTS; i += 1) {
+    using other = makeHearthHome()
+    const started = await other.start()
+    emptyStarts.push(started.start)
+    await started.stop()
+  }
+  const hearth = await home.start()
+  table.set(name, START_EMPTY, showStart([...emptyStarts, hearth.start]))
+  await measureLoad(name, new BenchClient(hearth.baseUrl, home.sharedSecret), hearth.pid, home.dataDir)
+  await hearth.stop()
+
+  const laterStarts: Started['start'][] = []
+  for (let i = 0; i < STARTS; i += 1) {
+    const started = await home.start()
+    laterStarts.push(started.start)
+    await started.stop()
+  }
+  table.set(name, START_WITH_DATA, showStart(laterStarts))
+  if (options.only === undefined) {
+    const times = [...timeResolutions({ members: 5_000, forkLength: 500, runs: 5 })]
+    table.set(name, RESOLUTION, `${show(Math.max(...times.map(({ medianMs }) => medianMs)))} ms`)
+  }
+}
+
+async function measurePeer(baseUrl: string): Promise<void> {
+  const name = options['peer-name']
+  const command = options['peer-start']
+  const started = command === undefined ? undefined : await startByCommand(command, baseUrl)
+  if (started) table.set(name, START_EMPTY, showStart([started.start]))
+  const { port } = new URL(baseUrl)
+  const pid = findListeningProcess(Number(port))
+  if (pid === undefined) throw new Error(`nothing on this machine listens on port ${port}`)
+  await measureLoad(name, new BenchClient(baseUrl, options['peer-secret']), pid, options['peer-data'])
+  if (started === undefined || command === undefined) return
+  await started.stop()
+  const again = await startByCommand(command, baseUrl)
+  table.set(name, START_WITH_DATA, showStart([again.start]))
   await again.stop()
-  again.remove()
 }
-if (options.peer !== undefined) {
-  const url = new URL(options.peer)
-  const pid = findListeningProcess(Number(url.port))
-  if (pid === undefined) throw new Error(`nothing on this machine listens on port ${url.port}`)
-  columns.set(options['peer-name'], new Map())
-  await measure(options['peer-name'], new BenchClient(options.peer, options['peer-secret']), pid, options['peer-data'])
-}
-print()
 
-async function measure(
-  name: string,
-  client: BenchClient,
-  pid: number,
-  dataDir: string | undefined,
-  hearth?: Hearth,
-): Promise<Hearth | undefined> {
+async function measureLoad(name: string, client: BenchClient, pid: number, dataDir: string | undefined): Promise<void> {
   const usage = new ProcessUsage(pid)
-  const facts = columns.get(name) ?? new Map<string, string>()
+  table.set(name, MEMORY_IDLE, `${show(usage.memoryMb().now)} MB`)
   for (const scenario of chosen) {
-    process.stderr.write(`${name}: ${scenario.name} …\n`)
     const bytesBefore = dataDir === undefined ? 0 : folderBytes(dataDir)
-    const result = await run(scenario, client, usage)
-    facts.set(scenario.name, `${show(result.cpuMs)} (${show(result.p50Ms)} / ${show(result.p95Ms)})`)
+    const operations = await measureOne(name, scenario, client, usage)
     if (scenario === scenarios[0] && dataDir !== undefined) {
-      const bytes = (folderBytes(dataDir) - bytesBefore) / (result.operations + WARM_UP_OPERATIONS)
-      facts.set('disk for each event', `${bytes.toFixed(0)} bytes`)
+      table.set(name, DISK, `${((folderBytes(dataDir) - bytesBefore) / operations).toFixed(0)} bytes`)
     }
   }
-  facts.set('memory, after the load', `${usage.memoryMb().toFixed(0)} MB`)
-  await hearth?.stop()
-  return hearth
+  const { now, peak } = usage.memoryMb()
+  table.set(name, MEMORY_AFTER, `${show(now)} (${show(peak)}) MB`)
+  for (const scenario of growth) await measureOne(name, scenario, client, usage)
 }
 
-async function run(scenario: Scenario, client: BenchClient, usage: ProcessUsage): Promise<Measured> {
-  const { run: operation, workers } = await scenario.prepare(client)
-  for (let i = 0; i < WARM_UP_OPERATIONS; i += workers) {
-    await Promise.all(Array.from({ length: workers }, (_, worker) => operation(worker)))
+/** @returns how many operations there were */
+async function measureOne(name: string, scenario: Scenario, client: BenchClient, usage: ProcessUsage): Promise<number> {
+  process.stderr.write(`${name}: ${scenario.name} …\n`)
+  const { cpuMs, p50Ms, p95Ms, p99Ms, operations } = await measure(scenario, client, usage)
+  table.set(name, scenario.name, `${show(cpuMs)} (${show(p50Ms)} / ${show(p95Ms)} / ${show(p99Ms)})`)
+  return operations
+}
+
+/** The middle one, by wall time. */
+function showStart(starts: readonly Started['start'][]): string {
+  const { wallMs, cpuMs } = starts.toSorted((a, b) => a.wallMs - b.wallMs)[starts.length >> 1] ?? {
+    wallMs: Number.NaN,
+    cpuMs: Number.NaN,
   }
-  const latencies: number[] = []
-  const cpuBefore = usage.cpuMs()
-  const isEnough = (): boolean =>
-    latencies.length >= FEWEST_OPERATIONS &&
-    (latencies.length >= ENOUGH_OPERATIONS || usage.cpuMs() - cpuBefore >= ENOUGH_CPU_MS)
-  await Promise.all(
-    Array.from({ length: workers }, async (_, worker) => {
-      for (let i = 0; ; i += 1) {
-        // Looking at the process costs time as well: not before every operation.
-        if (i % 10 === 0 && isEnough()) return
-        const started = performance.now()
-        await operation(worker)
-        latencies.push(performance.now() - started)
-      }
-    }),
-  )
-  const cpuMs = (usage.cpuMs() - cpuBefore) / latencies.length
-  latencies.sort((a, b) => a - b)
-  const percentile = (share: number): number => latencies[Math.floor(share * (latencies.length - 1))] ?? Number.NaN
-  return { cpuMs, p50Ms: percentile(0.5), p95Ms: percentile(0.95), operations: latencies.length }
-}
-
-function print(): void {
-  const names = [...columns.keys()]
-  const targets = new Map(scenarios.map(({ name, targetMs }) => [name, String(targetMs)]))
-  const rows = new Set([...columns.values()].flatMap((facts) => [...facts.keys()]))
-  console.log('CPU milliseconds for each operation (latency in ms: median / 95 %)\n')
-  console.log(`| | ${names.join(' | ')} | at most |`)
-  console.log(`|---|${names.map(() => '---').join('|')}|---|`)
-  for (const row of rows) {
-    console.log(
-      `| ${row} | ${names.map((name) => columns.get(name)?.get(row) ?? '–').join(' | ')} | ${targets.get(row) ?? ''} |`,
-    )
-  }
-}
-
-function show(n: number): string {
-  return n >= 10 ? n.toFixed(0) : n.toFixed(2)
+  return `${show(wallMs)}; ${show(cpuMs)} ms`
 }

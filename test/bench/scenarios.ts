@@ -4,16 +4,16 @@ import type { BenchClient, Person } from './bench-client.ts'
 /** One row of the table: prepared once, then run again and again. */
 export interface Scenario {
   readonly name: string
-  /** The most that Hearth may use, in CPU milliseconds for each operation. */
-  readonly targetMs: number
+  /** The most that Hearth may use, in CPU milliseconds for each operation; none for what is only compared. */
+  readonly targetMs?: number
   /** @returns the operation, and how many of them run side by side */
   prepare(client: BenchClient): Promise<{ readonly run: (worker: number) => Promise<void>; readonly workers: number }>
 }
 
-const text = 'A message of about the length that people send each other: some eighty letters.'
-const people = (client: BenchClient, count: number): Promise<readonly Person[]> =>
+export const text = 'A message of about the length that people send each other: some eighty letters.'
+export const people = (client: BenchClient, count: number): Promise<readonly Person[]> =>
   Promise.all(Array.from({ length: count }, () => client.register('bench')))
-const at = <T>(list: readonly T[], i: number): T => {
+export const at = <T>(list: readonly T[], i: number): T => {
   const item = list[i % list.length]
   if (item === undefined) throw new Error('an empty list')
   return item

@@ -1,82 +1,119 @@
-import { spawnSync } from 'node:child_process'
-import { mkdirSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { fileURLToPath } from 'node:url'
-import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, afterEach, describe, expect, it } from 'vitest'
+import { buildSmallHouse, type CheckName } from './small-house.ts'
 
-const root = fileURLToPath(new URL('../..', import.meta.url))
-// Not in git; each check is then asked about these folders only.
-const folders = { renderer: join(root, 'renderer/planted-faults'), server: join(root, 'server/planted-faults') }
+const house = buildSmallHouse()
+afterEach(() => house.clear())
+afterAll(() => house.remove())
 
-const run = (tool: string, ...args: string[]): string => {
-  const { stdout, stderr } = spawnSync(join(root, 'node_modules/.bin', tool), args, { cwd: root, encoding: 'utf8' })
-  return stdout + stderr
-}
-
-beforeAll(() => {
-  for (const folder of Object.values(folders)) mkdirSync(folder, { recursive: true })
-  writeFileSync(
-    join(folders.renderer, 'PlantedFault.vue'),
-    `<script setup lang="ts">
-const props = defineProps<{ names: string[]; html: string }>()
-const unused = 3
-async function work(): Promise<void> {}
-work()
-</script>
-
-<template>
-  <ul>
-    <li v-for="name in props.names">{{ name }}</li>
-  </ul>
-  <p v-html="html"></p>
-</template>
-`,
-  )
-  writeFileSync(
-    join(folders.renderer, 'arrow.ts'),
-    `import { loadConfig } from '../../server/index.ts'\nexport const load = loadConfig\n`,
-  )
-  writeFileSync(
-    join(folders.server, 'promise.ts'),
-    `export async function work(): Promise<void> {}\nexport function go(): void {\n  work()\n}\n`,
-  )
-  writeFileSync(
-    join(folders.server, 'arrow.ts'),
-    `import { app } from 'electron'\nimport { roomRows } from '../rooms/store.ts'\nexport const both = [app, roomRows]\n`,
-  )
-})
-afterAll(() => {
-  for (const folder of Object.values(folders)) rmSync(folder, { recursive: true, force: true })
+const component = (script: string, template: string): string =>
+  `<script setup lang="ts">\n${script}\n</script>\n\n<template>\n  ${template}\n</template>\n`
+const page = (script: string, template = '<h1>{{ props.title }}</h1>') => ({
+  'renderer/app/HomePage.vue': component(
+    `const props = defineProps<{ title: string }>()\n${script}`.trimEnd(),
+    template,
+  ),
 })
 
-describe('npm run lint', () => {
-  it('sees in a component a missing key, raw HTML, an unused name and an un-awaited promise, and nothing wrong in its props', () => {
-    const found = run('eslint', '-c', 'renderer/eslint.config.js', 'renderer/planted-faults', '--format', 'json')
-    const rules = (JSON.parse(found) as { messages: { ruleId: string }[] }[]).flatMap(({ messages }) =>
-      messages.map(({ ruleId }) => ruleId),
-    )
-    expect(rules.sort()).toEqual([
-      '@typescript-eslint/no-floating-promises',
-      '@typescript-eslint/no-unused-vars',
-      'vue/no-v-html',
-      'vue/require-v-for-key',
-    ])
+/** Each check, what is planted, and what it must say of it. */
+const faults: readonly [
+  check: CheckName,
+  fault: string,
+  files: Record<string, string>,
+  ...said: (string | RegExp)[],
+][] = [
+  ['format:check', 'a line that is not formatted', { 'server/index.ts': `export const a  = 1;\n` }, 'server/index.ts'],
+  [
+    'format:check',
+    'a template that is not formatted',
+    page('', '<h1   >{{ props.title }}</h1>'),
+    'renderer/app/HomePage.vue',
+  ],
+  ['lint', '`any`', { 'server/index.ts': `export const greeting: any = 1\n` }, 'noExplicitAny'],
+  ['lint', 'a built-in without `node:`', { 'server/index.ts': `import 'fs'\n` }, 'useNodejsImportProtocol'],
+  [
+    'lint',
+    'a list without keys, raw HTML, an unused name and a promise that nobody awaits in a component',
+    page(
+      'const unused = 3\nasync function work(): Promise<void> {}\nwork()',
+      '<p v-for="n in props.title" v-html="n"></p>',
+    ),
+    'vue/require-v-for-key',
+    'vue/no-v-html',
+    '@typescript-eslint/no-unused-vars',
+    '@typescript-eslint/no-floating-promises',
+  ],
+  [
+    'lint:promises',
+    'a promise that nobody awaits',
+    { 'server/index.ts': `async function work(): Promise<void> {}\nexport function greeting(): void {\n  work()\n}\n` },
+    'no-floating-promises',
+  ],
+  [
+    'lint:promises',
+    'a promise taken for a boolean',
+    {
+      'server/index.ts': `async function is(): Promise<boolean> {\n  return true\n}\nexport const greeting = (): number => (is() ? 1 : 2)\n`,
+    },
+    'no-misused-promises',
+  ],
+  ['types', 'Node in `shared/`', { 'shared/matrix/greeting.ts': `export const greeting = process.pid\n` }, "'process'"],
+  ['types', 'the DOM in the server', { 'server/index.ts': `export const greeting = document.title\n` }, "'document'"],
+  [
+    'types',
+    'Node in the page, and a wrong name in its template',
+    page('process.exit()', '<h1>{{ props.titel }}</h1>'),
+    "'process'",
+    "'titel'",
+  ],
+  ['types', 'Node in the preload script', { 'main/preload/index.ts': `console.log(process.pid)\n` }, "'process'"],
+  [
+    'arrows',
+    'the page that reaches into the server',
+    { 'renderer/app/main.ts': `import '../../server/index.ts'\n` },
+    'renderer-goes-by-http',
+  ],
+  ['arrows', 'Electron in the server', { 'server/index.ts': `import 'electron'\n` }, 'server-is-headless'],
+  [
+    'arrows',
+    'one slice that reaches into another, and one that uses those above it',
+    {
+      'server/sync/index.ts': `import '../rooms/store.ts'\n`,
+      'server/rooms/store.ts': `export const rooms = 1\n`,
+      'server/net/index.ts': `import '../sync/index.ts'\n`,
+    },
+    'slices-use-doors',
+    'no-arrow-up-from-net',
+  ],
+  ['arrows', 'the disk in the pure core', { 'server/protocol/pdu.ts': `import 'node:fs'\n` }, 'protocol-does-no-io'],
+  [
+    'arrows',
+    'a circle',
+    { 'shared/matrix/a.ts': `import './b.ts'\n`, 'shared/matrix/b.ts': `import './a.ts'\n` },
+    'no-cycles',
+  ],
+  ['dead', 'a file that nobody uses', { 'server/unused.ts': `export const unused = 1\n` }, 'server/unused.ts'],
+  [
+    'dead',
+    'an export that nobody uses',
+    { 'shared/matrix/greeting.ts': `export const greeting = 'hello'\nexport const farewell = 'bye'\n` },
+    'farewell',
+  ],
+  ['dead', 'a package that is not asked for', { 'test/a.test.ts': `import 'koa'\n` }, /Unlisted dependencies.*\n.*koa/],
+]
+
+describe.each([...new Set(faults.map(([check]) => check))])('npm run %s', (check) => {
+  it('has nothing to say where all is well', () => {
+    const { status, said } = house.check(check)
+    expect(status, said).toBe(0)
   })
-})
 
-describe('npm run lint:promises', () => {
-  it('sees an un-awaited promise', () => {
-    expect(
-      run('oxlint', '--type-aware', '-c', 'test/oxlint.json', '--no-ignore', 'server/planted-faults/promise.ts'),
-    ).toContain('no-floating-promises')
-  })
-})
-
-describe('npm run arrows', () => {
-  it('sees the page reach into the server, the server into Electron, and one slice into another', () => {
-    const found = run('depcruise', '--config', 'test/arrows.cjs', 'renderer/planted-faults', 'server/planted-faults')
-    expect(found).toContain('renderer-goes-by-http')
-    expect(found).toContain('server-is-headless')
-    expect(found).toContain('slices-use-doors')
-  })
+  it.each(faults.filter(([its]) => its === check).map(([, ...fault]) => fault))(
+    'fails on %s',
+    (_fault, files, ...said) => {
+      house.plant(files)
+      const result = house.check(check)
+      expect(result.status).not.toBe(0)
+      for (const words of said) expect(result.said).toMatch(words)
+    },
+  )
 })

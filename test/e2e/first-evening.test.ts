@@ -3,11 +3,11 @@ import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type HomeProcess, SERVER_NAME, startHomeProcess } from './support/home-process.ts'
+import { expectAccessible } from './support/look.ts'
 import {
   acceptInvite,
   claimHome,
   type Device,
-  expectAccessible,
   invite,
   makeRecoveryKey,
   makeRoom,

@@ -161,7 +161,7 @@ describe('the window', () => {
     window.close()
     expect(home.stops()).toBe(0)
     expect(fake.ended()).toBeUndefined()
-    fake.menu('Open Hearth')?.click?.(...([] as unknown as Parameters<() => void>))
+    fake.choose('Open Hearth')
     await vi.waitFor(() => expect(fake.windows).toHaveLength(2))
     expect(fake.windows[1]?.options).toMatchObject({ x: 50, y: 60, width: 900, height: 700 })
   })
@@ -204,7 +204,7 @@ describe('quitting', () => {
   it('waits for the server, however often it is asked for, and keeps where the window was', async () => {
     const { fake, home, window } = await openDesktop()
     window.bounds = { x: 5, y: 6, width: 700, height: 600 }
-    fake.menu('Stop Hearth')?.click?.(...([] as unknown as Parameters<() => void>))
+    fake.choose('Stop Hearth')
     fake.electron.app.quit()
     await settle()
     expect(home.stops()).toBe(1)

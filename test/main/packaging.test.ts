@@ -1,10 +1,10 @@
 import { spawnSync } from 'node:child_process'
 import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
-import { createRequire } from 'node:module'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { extractAll, listPackage } from '@electron/asar'
 import { FuseV1Options, getCurrentFuseWire } from '@electron/fuses'
+import { type Configuration, Packager } from 'electron-builder'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { parse } from 'yaml'
 import { prepareHomeFolder } from '../../main/homeserver/home-folder.ts'
@@ -12,29 +12,24 @@ import { readyAddress } from '../../main/homeserver/start-home.ts'
 import { createApi } from '../support/api.ts'
 import { killWhatRuns, root, run } from './running-program.ts'
 
-const require = createRequire(import.meta.url)
-// Internal paths of electron-builder's own packages: its command validates with just these.
-const { validateConfiguration } = require('app-builder-lib/out/util/config/config') as {
-  validateConfiguration(config: unknown, log: unknown): Promise<void>
-}
-const { DebugLogger } = require('builder-util') as { DebugLogger: new (isEnabled: boolean) => unknown }
-
 const text = readFileSync(new URL('../../electron-builder.yml', import.meta.url), 'utf8')
 const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
 
-const validate = (config: unknown): Promise<void> => validateConfiguration(config, new DebugLogger(false))
+/** As electron-builder's command does before it packs anything. @param config the file's name, or what is to be put over the file */
+const validate = (config: string | Configuration): Promise<void> =>
+  new Packager({ projectDir: root, config }).validateConfig()
 
 describe('electron-builder.yml', () => {
-  it("passes electron-builder's own schema", async () => {
-    await expect(validate(parse(text))).resolves.toBeUndefined()
+  it("passes electron-builder's own schema, and package.json what it asks of it", async () => {
+    await expect(validate('electron-builder.yml')).resolves.toBeUndefined()
   })
 
   it.each([
-    ['an unknown key', { ...parse(text), unknownKey: true }],
-    ['an unknown fuse', { ...parse(text), electronFuses: { runAsNod: false } }],
-    ['a target of the wrong kind', { ...parse(text), linux: { ...parse(text).linux, target: { name: 5 } } }],
-  ])('would not pass with %s', async (_what, config) => {
-    await expect(validate(config)).rejects.toThrow()
+    ['an unknown key', { unknownKey: true }],
+    ['an unknown fuse', { electronFuses: { runAsNod: false } }],
+    ['a target of the wrong kind', { linux: { target: { name: 5 } } }],
+  ])('would not pass with %s', async (_what, fault) => {
+    await expect(validate(fault as Configuration)).rejects.toThrow('Invalid configuration object')
   })
 
   it('ships the main process that package.json names, and keeps Electron out of what runs', () => {

@@ -50,7 +50,7 @@ async function checkAll(dir: string, acknowledged: number): Promise<number> {
 describe('a process that is killed', () => {
   it('has lost nothing that it had acknowledged, and nothing is there by half', { timeout: 600_000 }, async () => {
     const dir = await mkdtemp(path.join(tmpdir(), 'hearth-crash-'))
-    const kills = rounds(10, 200)
+    const kills = rounds({ short: 8, long: 200 })
     const random = seeded(kills[0] as number)
     let acknowledged = 0
     for (const kill of kills) {

@@ -1,14 +1,24 @@
+import { inject } from 'vitest'
 import type { StoreLimits } from '../../server/store/index.ts'
 import type { Seeded } from '../support/seeded.ts'
 
+declare module 'vitest' {
+  interface ProvidedContext {
+    /** Whether the store's random tests run in their long form: `npm run test:store-long`. */
+    isLong?: boolean
+  }
+}
+
+/** Whether the random tests run in their long form. */
+export const isLong = inject('isLong') === true
+
 /**
- * The seeds of a random test: few in the ordinary run, many with `HEARTH_LONG_TESTS=1`, and one alone with
- * `HEARTH_TEST_SEED=…`, which repeats a failure.
+ * The seeds of a random test. A seed that failed goes into `failed`, and so becomes a test of its own in both forms; to run
+ * one alone: `npm run test:store-long -- -t 'seed 117$'`.
  */
-export function rounds(short: number, long: number): readonly number[] {
-  const alone = process.env.HEARTH_TEST_SEED
-  if (alone !== undefined) return [Number(alone)]
-  return Array.from({ length: process.env.HEARTH_LONG_TESTS === '1' ? long : short }, (_, i) => i + 1)
+export function rounds(options: { short: number; long: number; failed?: readonly number[] }): readonly number[] {
+  const usual = Array.from({ length: isLong ? options.long : options.short }, (_, i) => i + 1)
+  return [...new Set([...usual, ...(options.failed ?? [])])]
 }
 
 /** Limits so small that everything the store does now and then happens all the time. */

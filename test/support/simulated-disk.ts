@@ -46,6 +46,8 @@ export class SimulatedDisk {
   operations = 0
   /** The power goes at this operation. */
   cutAt = Number.POSITIVE_INFINITY
+  /** The process is killed at this operation. */
+  killAt = Number.POSITIVE_INFINITY
   readonly #random: Seeded
   #names = new Map<string, Inode>()
   #durableNames = new Map<string, Inode>()
@@ -57,17 +59,17 @@ export class SimulatedDisk {
     this.#random = seeded(seed)
   }
 
-  /** The disk as one process sees it: once the power was cut, that process gets nothing done any more. */
+  /** The disk as one process sees it: once it was killed or the power was cut, it gets nothing done any more. */
   connect(): Disk {
     const session = this.#session
     // The check and the effect are one step, so that no power cut comes in between.
     const act: Act = async (kind, file, effect) => {
       await Promise.resolve()
-      if (this.#session !== session) throw failure('EIO', 'the power is off')
-      if (++this.operations >= this.cutAt) {
-        this.powerCut()
-        throw failure('EIO', 'the power went off')
-      }
+      if (this.#session !== session) throw failure('EIO', 'this process has ended')
+      const number = ++this.operations
+      if (number >= this.cutAt) this.powerCut()
+      else if (number >= this.killAt) this.kill()
+      if (this.#session !== session) throw failure('EIO', 'this process has ended')
       const error = this.fault({ kind, path: file })
       if (error) throw error
       return effect()
@@ -111,11 +113,17 @@ export class SimulatedDisk {
     }
   }
 
-  /** What was not synced is kept, torn, or lost, as chance has it. */
-  powerCut(): void {
+  /** The process ends, and with it its locks. The system goes on: all that was written can be read, synced or not. */
+  kill(): void {
     this.#session = {}
     this.#locks = new Set()
     this.cutAt = Number.POSITIVE_INFINITY
+    this.killAt = Number.POSITIVE_INFINITY
+  }
+
+  /** What was not synced is kept, torn, or lost, as chance has it. */
+  powerCut(): void {
+    this.kill()
     const survival = this.#random.pick([0, 0.3, 0.7, 0.95, 1])
     for (const namings of this.#pendingNames.values()) {
       for (const naming of namings) if (this.#random.chance(survival)) apply(this.#durableNames, naming)
@@ -184,31 +192,36 @@ export class SimulatedDisk {
     }
   }
 
-  #open(file: string, mode: 'read' | 'write' | 'create', act: Act): DiskFile {
+  #open(file: string, mode: 'read' | 'create' | 'log', act: Act): DiskFile {
     let inode = this.#names.get(file)
     if (!inode && mode !== 'create') throw failure('ENOENT', file)
     if (!inode) {
       inode = { content: Buffer.alloc(0), durable: Buffer.alloc(0), pending: [] }
       this.#rename(path.dirname(file), new Map([[file, inode]]))
     } else if (mode === 'create') this.#truncate(inode, 0)
-    return this.#file(inode, file, act)
+    return this.#file(inode, { file, isLog: mode === 'log' }, act)
   }
 
-  #file(inode: Inode, file: string, act: Act): DiskFile {
+  #file(inode: Inode, { file, isLog }: { file: string; isLog: boolean }, act: Act): DiskFile {
     let isOpen = true
     const acting: Act = async (kind, name, effect) => {
       if (!isOpen) throw failure('EBADF', file)
       return await act(kind, name, effect)
     }
+    const write = (offset: number, bytes: Buffer): void => this.#write(inode, file, { offset, bytes })
+    const sync = (): Promise<void> =>
+      acting('sync', file, () => {
+        inode.durable = Buffer.from(inode.content)
+        inode.pending = []
+      })
     return {
       read: (offset, length) =>
         acting('read', file, () => Buffer.from(inode.content.subarray(offset, offset + length))),
-      write: (offset, bytes) => acting('write', file, () => this.#write(inode, file, { offset, bytes })),
-      sync: () =>
-        acting('sync', file, () => {
-          inode.durable = Buffer.from(inode.content)
-          inode.pending = []
-        }),
+      async write(offset, bytes) {
+        await acting('write', file, () => write(offset, bytes))
+        if (isLog) await sync()
+      },
+      sync,
       truncate: (size) => acting('truncate', file, () => this.#truncate(inode, size)),
       size: () => acting('read', file, () => inode.content.length),
       close: async () => {

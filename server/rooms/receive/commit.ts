@@ -3,12 +3,14 @@ import { roomStateOf } from '../../protocol/auth-rules/index.ts'
 import type { IdentifiedPdu } from '../../protocol/pdu.ts'
 import { redact } from '../../protocol/redaction.ts'
 import { type Op, put, remove } from '../../store/index.ts'
+import { aggregateChanges, NO_CHANGES } from '../aggregates.ts'
 import type { Membership, RoomEvent } from '../contract.ts'
 import type { RoomsCore } from '../core.ts'
 import { KeptEvent, membershipIn, redactedId } from '../event.ts'
 import { countMembers, extremitiesAfter, type Heads, type StateChange, stateChanges } from '../heads.ts'
 import type { MembershipChange, OpenRoom } from '../open-room.ts'
 import { isShownInDirectory, publicRoomOf, publishedRow } from '../published-rooms.ts'
+import { type EventLinks, linksOf, relationIn } from '../relation.ts'
 import { type GroupedState, resolveGroups, stateOfGroup } from '../resolve.ts'
 import { stateSlot, withRedacted } from '../state-map.ts'
 import {
@@ -77,13 +79,15 @@ export async function stageEvent(
   const redactionNow = await redactionBy(room, pdu, before, judgement)
   if (redactionNow.outcome === 'withheld') room.isWithoutWaitingRedactions = false
   const earlyRedaction = await waitingRedactionOf(room, judged.event)
+  const order = head.latestOrder + 1
+  const links = isAccepted && !earlyRedaction ? await findLinks(room, judged.event, order) : undefined
   const asReceived = new KeptEvent(
     {
       rules,
       eventId,
       roomId,
       json: judged.json,
-      order: head.latestOrder + 1,
+      order,
       position: 0,
       groupBefore: before.group,
       groupAfter,
@@ -93,6 +97,7 @@ export async function stageEvent(
       wasOutlier: judged.wasOutlier ?? false,
       replaces: replaced && replacement(replaced),
       local: accompanying.local,
+      links,
     },
     pdu,
   )
@@ -137,6 +142,8 @@ export async function stageEvent(
   const summaryOp = isListed
     ? [put(publishedRooms, publishedRow(publicRoomOf(roomId, heads.state, heads.joined.size)))]
     : []
+  const target = redactionNow.outcome === 'applies' ? redactionNow.target : undefined
+  const aggregates = links || target?.links ? await aggregateChanges(room, event, target) : NO_CHANGES
   const durable = room.stage({
     event,
     heads,
@@ -144,6 +151,7 @@ export async function stageEvent(
     memberships,
     groupIds,
     redacted,
+    aggregates,
     ops: (position) => [
       ...groupOps,
       ...redactedStateOps(room, heads, redacted),
@@ -186,6 +194,7 @@ export function stageOutlier(
     memberships: [],
     groupIds: [],
     redacted: [],
+    aggregates: NO_CHANGES,
     ops: () => [put(outliers, outlierRow(event), room.roomId)],
   })
   return { durable }
@@ -193,6 +202,20 @@ export function stageOutlier(
 
 function redactedForm(target: KeptEvent, because: KeptEvent, room: OpenRoom): KeptEvent {
   return target.with({ json: JSON.stringify(redact(target.pdu, room.rules)), redactedBecause: because })
+}
+
+/** Where an event that relates to another is found. */
+async function findLinks(
+  room: OpenRoom,
+  { eventId, pdu }: IdentifiedPdu,
+  order: number,
+): Promise<EventLinks | undefined> {
+  const relation = relationIn(pdu)
+  if (!relation) return undefined
+  const parent = await room.find(relation.parent)
+  // A relation that is redacted is none any more.
+  const isRelated = parent !== undefined && !parent.isHidden && relationIn(parent.pdu) !== undefined
+  return linksOf({ eventId, pdu, order }, relation, isRelated ? parent.links : undefined)
 }
 
 type RedactionNow =
