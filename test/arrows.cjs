@@ -16,6 +16,7 @@ const order = [
   'policy',
   'appservices',
   'identity',
+  'oauth',
   'accounts',
   'federation',
   'lan',

@@ -1,9 +1,11 @@
 // `npm run check`: every check, one after the other, with its time; all run even when one fails.
 import { spawnSync } from 'node:child_process'
-import { root } from '../main/launch/install-missing.mjs'
+import { installMissing, root } from '../main/launch/install-missing.mjs'
 
 const checks = ['format:check', 'lint', 'lint:promises', 'types', 'arrows', 'dead']
 const failed = []
+installMissing()
+
 for (const name of checks) {
   const started = Date.now()
   const result = spawnSync('npm', ['run', '--silent', name], {

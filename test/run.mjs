@@ -7,13 +7,22 @@ import { buildStale } from '../main/launch/build-stale.mjs'
 import { installMissing, projectNode, root } from '../main/launch/install-missing.mjs'
 import { findChromium } from './support/chromium.mjs'
 
+const totals = { passed: 0, failed: 0, skipped: 0 }
+// Also where the installation or the build ends this process.
+process.on('exit', (status) => {
+  if (totals.passed + totals.failed === 0) console.error('No test ran.')
+  if (totals.skipped > 0) console.log(`${totals.skipped} skipped`)
+  const failed = Math.max(totals.failed, status !== 0 || totals.passed === 0 ? 1 : 0)
+  console.log(`${totals.passed} passed, ${failed} failed`)
+  process.exitCode = failed === 0 ? 0 : 1
+})
+
 installMissing()
 buildStale()
 
 const reports = mkdtempSync(join(tmpdir(), 'hearth-test-'))
 const node = projectNode()
 const env = { ...process.env, PATH: `${dirname(node)}${delimiter}${process.env.PATH}` }
-const totals = { passed: 0, failed: 0, skipped: 0 }
 
 run('units and servers', 'test/vitest.config.ts')
 if (findChromium()) run('browsers', 'test/e2e/vitest.config.ts')
@@ -24,11 +33,10 @@ else {
   if (process.env.CI) totals.failed += 1
 }
 rmSync(reports, { recursive: true, force: true })
-console.log(`${totals.passed} passed, ${totals.failed} failed, ${totals.skipped} skipped`)
-process.exitCode = totals.failed === 0 ? 0 : 1
 
 function run(name, config) {
   const report = join(reports, `${name.replaceAll(' ', '-')}.json`)
+  const filters = process.argv.slice(2)
   const vitest = spawnSync(
     node,
     [
@@ -39,7 +47,8 @@ function run(name, config) {
       '--reporter=default',
       '--reporter=json',
       `--outputFile.json=${report}`,
-      ...process.argv.slice(2),
+      // What is asked for may lie in one of the two runs only.
+      ...(filters.length > 0 ? ['--passWithNoTests', ...filters] : []),
     ],
     { cwd: root, env, stdio: ['ignore', 'inherit', 'inherit'] },
   )

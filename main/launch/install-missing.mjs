@@ -12,13 +12,16 @@ export function projectNode() {
   return existsSync(own) ? own : process.execPath
 }
 
-/** Installs the dependencies where they are missing or older than the lock file. Ends the process with status 1 when that fails. */
+/**
+ * Installs the dependencies where they are missing or older than the lock file. Ends the process with status 1 when that fails.
+ * All that it says goes to stderr: the server's stdout is for programs to read.
+ */
 export function installMissing() {
   if (isInstalled()) return
-  console.log('Installing what is missing (a minute or two) …')
+  console.error('Installing what is missing (a minute or two) …')
   const npm = spawnSync('npm', ['ci', '--no-audit', '--no-fund', '--loglevel=error'], {
     cwd: root,
-    stdio: ['ignore', 'inherit', 'inherit'],
+    stdio: ['ignore', process.stderr, 'inherit'],
     shell: process.platform === 'win32',
   })
   if (npm.status !== 0) {

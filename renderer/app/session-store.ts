@@ -122,6 +122,8 @@ export const useSessionStore = defineStore('session', () => {
   function wipe(gone: Credentials | undefined): void {
     if (gone) removeDatabases(gone, globalThis.indexedDB)
     removeValues(localStorage)
+    // what is kept for this tab only: the claim of a new home, and where the router was
+    sessionStorage.clear()
     credentials.value = undefined
     password = undefined
     isNewAccount.value = false

@@ -14,18 +14,26 @@ import type { TokenKeeper } from './token-keeper.ts'
 
 const silent = (): void => undefined
 
-/** The SDK tells every request and every key; we keep its warnings. */
+/**
+ * The SDK tells every request and every key; we keep its warnings. What it calls errors is one too: a lost connection, a
+ * refused request. The page itself shows those to the person, and an error in the console is left for faults of ours.
+ */
 const WARNINGS: Logger = {
   trace: silent,
   debug: silent,
   info: silent,
   warn: (...words) => console.warn(...words),
-  error: (...words) => console.error(...words),
+  error: (...words) => console.warn(...words),
   getChild: () => WARNINGS,
 }
 
 /** The same for the parts of the SDK that use its logger for everybody. Its type hides that it has levels. */
 function quieten(shared: object): void {
+  if ('methodFactory' in shared && typeof shared.methodFactory === 'function') {
+    const make = shared.methodFactory
+    shared.methodFactory = (method: string, ...rest: unknown[]): unknown =>
+      make(method === 'error' ? 'warn' : method, ...rest)
+  }
   if ('setLevel' in shared && typeof shared.setLevel === 'function') shared.setLevel('warn', false)
 }
 
@@ -69,6 +77,7 @@ export async function prepareClient(options: {
     localTimeoutMs: 60_000,
     fallbackICEServerAllowed: false,
     useE2eForGroupCall: false,
+    disableVoip: true,
     cryptoCallbacks: {
       getSecretStorageKey: ({ keys }) => {
         const { keyId, key } = holder

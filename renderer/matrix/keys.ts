@@ -26,6 +26,7 @@ export interface RestoreProgress {
 export interface KeyCare {
   readonly state: () => KeyState
   readonly onChange: (listener: (state: KeyState) => void) => Unsubscribe
+  /** Looks anew. The first time only once the server has answered a sync; from then on it follows by itself. */
   readonly refresh: () => Promise<void>
   /**
    * Makes cross-signing keys where there are none, a new recovery key, and a backup of the message keys.
@@ -56,15 +57,21 @@ export function createKeyCare(
   const changed = createSignal<KeyState>()
   let state: KeyState = 'unknown'
   let isClosed = false
+  /** Nothing is judged by what was kept from last time: a key that was made just before the page was loaded anew is not in it. */
+  let isBegun = false
   let remaining = 0
+
+  const holdsCrossSigningKeys = async (): Promise<boolean> => {
+    const { privateKeysCachedLocally: local, publicKeysOnDevice } = await crypto.getCrossSigningStatus()
+    return publicKeysOnDevice && local.masterKey && local.selfSigningKey && local.userSigningKey
+  }
 
   const look = async (): Promise<KeyState> => {
     // the answer must come from the server: a fresh device knows nothing of its account yet (and see §2 of the stack notes)
     const hasKeys = await crypto.userHasCrossSigningKeys(userId, true)
     const defaultKeyId = await client.secretStorage.getDefaultKeyId()
     if (!hasKeys) return 'none'
-    const { privateKeysCachedLocally: local, publicKeysOnDevice } = await crypto.getCrossSigningStatus()
-    const holdsKeys = publicKeysOnDevice && local.masterKey && local.selfSigningKey && local.userSigningKey
+    const holdsKeys = await holdsCrossSigningKeys()
     if (!defaultKeyId) return holdsKeys ? 'none' : 'locked'
     if (!holdsKeys) return 'locked'
     if ((await crypto.getActiveSessionBackupVersion()) !== null) return 'ready'
@@ -75,6 +82,7 @@ export function createKeyCare(
 
   const refresh = async (): Promise<void> => {
     if (isClosed) return
+    isBegun = true
     let now: KeyState
     try {
       now = await look()
@@ -87,7 +95,9 @@ export function createKeyCare(
     state = now
     changed.emit(state)
   }
-  const again = coalesce(() => void refresh().catch(() => undefined))
+  const again = coalesce(() => {
+    if (isBegun) void refresh().catch(() => undefined)
+  })
   const onRemaining = (count: number): void => {
     remaining = count
   }
@@ -142,8 +152,11 @@ export function createKeyCare(
     refresh,
     setUp: async (password) => {
       try {
-        await crypto.userHasCrossSigningKeys(userId, true)
-        await crypto.bootstrapCrossSigning({ authUploadDeviceSigningKeys: authorize(password) })
+        const hasKeys = await crypto.userHasCrossSigningKeys(userId, true)
+        // where there is a recovery key already, this would ask for it; a device that holds the keys needs no other
+        if (!hasKeys || !(await holdsCrossSigningKeys())) {
+          await crypto.bootstrapCrossSigning({ authUploadDeviceSigningKeys: authorize(password) })
+        }
         return await makeStorage()
       } catch (error) {
         throw failureOf(error)

@@ -31,6 +31,8 @@ export interface Account {
   readonly userId: string
   readonly isAdmin: boolean
   readonly isDeactivated: boolean
+  /** See `Requester`. */
+  readonly isSuspended?: boolean
   readonly createdTs: number
 }
 
@@ -99,6 +101,7 @@ export interface AccountsForReaders {
   ): () => void
   onDeviceRemoved(listener: (change: { userId: string; deviceId: string }) => void): () => void
   onDeviceAdded(listener: (change: { userId: string; deviceId: string }) => void): () => void
+  onDeviceRenamed(listener: (change: { userId: string; deviceId: string }) => void): () => void
   /**
    * After the profile is stored: rooms then bring `m.room.member` events up to date. Like `onDeactivated`, it comes again at
    * the next start where a stop, or an error of a listener, came before all had heard.

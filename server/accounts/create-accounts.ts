@@ -81,6 +81,7 @@ export function createAccounts({
   const { logger, random } = environment
   const accountDataChanged = createAnnouncer<AccountDataChange>('account-data', logger)
   const deviceAdded = createAnnouncer<{ userId: string; deviceId: string }>('device-added', logger)
+  const deviceRenamed = createAnnouncer<{ userId: string; deviceId: string }>('device-renamed', logger)
   const deviceRemoved = createAnnouncer<{ userId: string; deviceId: string }>('device-removed', logger)
   const profileAnnouncements = createProfileAnnouncements(environment, store)
 
@@ -89,7 +90,8 @@ export function createAccounts({
   const activity = createActivity(shared)
   const accessTokenLifetimeMs = config.accessTokenLifetimeMs ?? DEFAULT_ACCESS_TOKEN_LIFETIME_MS
   const tokens = createTokens({ ...shared, activity, accessTokenLifetimeMs })
-  const devices = createDevices({ ...shared, activity, tokens, added: deviceAdded, removed: deviceRemoved })
+  const deviceAnnouncers = { added: deviceAdded, renamed: deviceRenamed, removed: deviceRemoved }
+  const devices = createDevices({ ...shared, activity, tokens, ...deviceAnnouncers })
   const registration = createRegistration({ ...shared, passwords, devices, isReserved })
   const login = createLogin({ ...shared, passwords, devices, limitAttempts })
   const lifecycle = createLifecycle({ ...shared, passwords, devices })
@@ -124,8 +126,8 @@ export function createAccounts({
     async findAccount(userId) {
       const row = await store.home.get(accountRows, userId)
       if (!row) return undefined
-      const { isAdmin, isDeactivated, createdTs } = row
-      return { userId, isAdmin, isDeactivated, createdTs }
+      const { isAdmin, isDeactivated, isSuspended, createdTs } = row
+      return { userId, isAdmin, isDeactivated, isSuspended, createdTs }
     },
     findDevice: devices.find,
     listDevices: devices.list,
@@ -149,6 +151,7 @@ export function createAccounts({
     onAccountData: accountDataChanged.subscribe,
     onDeviceRemoved: deviceRemoved.subscribe,
     onDeviceAdded: deviceAdded.subscribe,
+    onDeviceRenamed: deviceRenamed.subscribe,
     onProfileChanged: profileAnnouncements.subscribe,
     onDeactivated: lifecycle.onDeactivated,
 

@@ -69,6 +69,7 @@ export function createDevices({
   activity,
   tokens,
   added,
+  renamed,
   removed,
 }: {
   store: Store
@@ -76,6 +77,7 @@ export function createDevices({
   activity: Activity
   tokens: Tokens
   added: Announcer<{ userId: string; deviceId: string }>
+  renamed: Announcer<{ userId: string; deviceId: string }>
   removed: Announcer<{ userId: string; deviceId: string }>
 }): Devices {
   let isReserved: DeviceIdGuard = async () => false
@@ -113,7 +115,9 @@ export function createDevices({
       await store.exclusive(`accounts:${userId}`, async () => {
         const row = await findRow(userId, deviceId)
         if (!row) throw notFound('You have no such device')
+        if (row.displayName === displayName) return
         await store.commit(() => [put(deviceRows, { ...row, displayName })])
+        renamed.announce({ userId, deviceId })
       })
     },
 

@@ -16,7 +16,6 @@ export type {
 } from './contract.ts'
 export { type Accounts, createAccounts } from './create-accounts.ts'
 export { requireLegacySession, requireNotSuspended, userLocked } from './errors.ts'
-export type { OAuthSessions } from './oauth-sessions.ts'
 export { requireGoodPassword } from './passwords.ts'
 export { requireProfileKey } from './profiles.ts'
 export type { SharedSecret } from './shared-secret.ts'

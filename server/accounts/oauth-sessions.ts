@@ -86,7 +86,9 @@ export function createOAuthSessions({
     async credentialMark(userId) {
       const account = await store.home.get(accountRows, userId)
       if (!account || account.isDeactivated || account.isLocked) return undefined
-      return createHash('sha256').update(rowKey(userId, account.passwordHash ?? '')).digest('base64url')
+      return createHash('sha256')
+        .update(rowKey(userId, account.passwordHash ?? ''))
+        .digest('base64url')
     },
   }
 }

@@ -9,6 +9,8 @@ import { sharedSecretRoutes } from '../api/admin/register.ts'
 import { accountDeactivationRoutes } from '../api/client/account_deactivation.ts'
 import { accountDataRoutes } from '../api/client/account-data.ts'
 import { adminRoutes } from '../api/client/admin.ts'
+import { appservicePingRoutes } from '../api/client/appservice_ping.ts'
+import { appserviceRoomDirectoryRoutes } from '../api/client/appservice_room_directory.ts'
 import { authedContentRepoRoutes } from '../api/client/authed-content-repo.ts'
 import { banningRoutes } from '../api/client/banning.ts'
 import { capabilitiesRoutes } from '../api/client/capabilities.ts'
@@ -32,6 +34,8 @@ import { loginRoutes } from '../api/client/login.ts'
 import { logoutRoutes } from '../api/client/logout.ts'
 import { messagePaginationRoutes } from '../api/client/message_pagination.ts'
 import { mutualRoomsRoutes } from '../api/client/mutual_rooms.ts'
+import { issuerOf, oauthServerMetadataRoutes } from '../api/client/oauth_server_metadata.ts'
+import { oldSyncRoutes } from '../api/client/old_sync.ts'
 import { passwordManagementRoutes } from '../api/client/password_management.ts'
 import { presenceRoutes } from '../api/client/presence.ts'
 import { profileRoutes } from '../api/client/profile.ts'
@@ -41,26 +45,36 @@ import { receiptRoutes } from '../api/client/receipts.ts'
 import { redactionRoutes } from '../api/client/redaction.ts'
 import { refreshRoutes } from '../api/client/refresh.ts'
 import { registrationRoutes } from '../api/client/registration.ts'
+import { relationsRoutes } from '../api/client/relations.ts'
+import { roomEventByTimestampRoutes } from '../api/client/room_event_by_timestamp.ts'
 import { roomInitialSyncRoutes } from '../api/client/room_initial_sync.ts'
 import { roomSendRoutes } from '../api/client/room_send.ts'
 import { roomStateRoutes } from '../api/client/room_state.ts'
+import { roomSummaryRoutes } from '../api/client/room_summary.ts'
 import { roomsRoutes } from '../api/client/rooms.ts'
+import { spaceHierarchyRoutes } from '../api/client/space_hierarchy.ts'
 import { syncRoutes } from '../api/client/sync.ts'
 import { tagRoutes } from '../api/client/tags.ts'
+import { thirdPartyLookupRoutes } from '../api/client/third_party_lookup.ts'
+import { threadsListRoutes } from '../api/client/threads_list.ts'
 import { toDeviceRoutes } from '../api/client/to_device.ts'
 import { typingRoutes } from '../api/client/typing.ts'
 import { versionsRoutes } from '../api/client/versions.ts'
 import { whoamiRoutes } from '../api/client/whoami.ts'
 import { homeRoutes } from '../api/hearth/home.ts'
+import { oauthRoutes } from '../api/oauth/index.ts'
 import { type WellKnown, wellKnownRoutes } from '../api/well-known/index.ts'
+import { type Appservices, createAppservices } from '../appservices/index.ts'
 import { createE2ee } from '../e2ee/index.ts'
 import { openEphemeral } from '../ephemeral/index.ts'
 import { createHousehold } from '../household/index.ts'
+import type { EdgeOptions } from '../http/mount.ts'
 import { RateLimits } from '../http/rate-limit.ts'
-import type { Requester, Route } from '../http/route.ts'
+import type { Route } from '../http/route.ts'
 import { createUia, type Uia } from '../http/uia.ts'
 import { createMedia } from '../media/index.ts'
 import type { Outbound } from '../net/index.ts'
+import { createOAuth, type OAuth } from '../oauth/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import type { Measure } from '../observe/metrics.ts'
 import { createPush } from '../push/index.ts'
@@ -94,7 +108,8 @@ export interface Composed extends AsyncDisposable {
   readonly rateLimits: RateLimits
   /** What `/metrics` shows of the slices. */
   readonly measures: readonly Measure[]
-  authenticate(accessToken: string, seen: { ip: string; userAgent: string }): Promise<Requester>
+  readonly authenticate: EdgeOptions['authenticate']
+  readonly isAppserviceToken: (accessToken: string) => boolean
   /** What whoever claims this home must know; `null` once it is claimed. */
   claimCode(): string | null
 }
@@ -104,6 +119,8 @@ export async function compose({
   environment,
   identity,
   store,
+  inputs,
+  outbound,
   wellKnown,
   passwordCostLog2,
 }: Given): Promise<Composed> {
@@ -117,6 +134,10 @@ export async function compose({
   /** Given back in reverse; at once where a later slice cannot be built. */
   await using owned = new AsyncDisposableStack()
 
+  // --- application services, which hear of what happens once all others are there
+  const registrations = inputs.applicationServices
+  const appservices = createAppservices({ environment, store, outbound, registrations })
+
   // --- accounts
   const accounts = owned.use(
     createAccounts({
@@ -128,10 +149,19 @@ export async function compose({
         passwordCostLog2,
       },
       limitAttempts: ({ userId, ip }) => rateLimits.take('loginAccount', `${userId} ${ip}`),
+      isReserved: appservices.isReservedUser,
     }),
   )
   const uia = createUia({ environment, accounts })
-  routes.push(...accountRoutes(accounts, uia))
+
+  // --- oauth
+  const baseUrl = (): string => wellKnown.baseUrl() ?? ''
+  const oauth = owned.use(createOAuth({ environment, store, accounts, issuer: () => issuerOf(baseUrl()) }))
+  routes.push(
+    ...accountRoutes({ accounts, oauth, uia, appservices }),
+    ...oauthServerMetadataRoutes(wellKnown.baseUrl),
+    ...oauthRoutes({ oauth, accounts, rateLimits, environment, baseUrl }),
+  )
 
   // --- household
   const household = await createHousehold({ environment, store, accounts })
@@ -151,7 +181,10 @@ export async function compose({
   accounts.guardDeviceIds(e2ee.crossSigning.isKeyOf)
   routes.push(
     ...keysRoutes(e2ee, environment.serverName),
-    ...crossSigningRoutes(e2ee, uia),
+    ...crossSigningRoutes(e2ee, uia, {
+      approvals: oauth.resetApprovals,
+      pageUrl: () => `${baseUrl()}/account?action=org.matrix.cross_signing_reset`,
+    }),
     ...toDeviceRoutes(e2ee),
     ...keyBackupRoutes(e2ee),
   )
@@ -164,6 +197,7 @@ export async function compose({
       signingKey: identity.signingKey,
       accounts,
       config: { defaultRoomVersion: config.rooms.default_version },
+      ...(registrations.length > 0 && { claims: appservices }),
     }),
   )
   routes.push(...roomRoutes(rooms, accounts, environment.serverName))
@@ -190,6 +224,13 @@ export async function compose({
     { name: 'sync_wakes', help: 'Waiting syncs that news woke', kind: 'counter', read: () => sync.stats.wakes },
   )
 
+  // --- what application services ask for
+  routes.push(
+    ...appservicePingRoutes(appservices),
+    ...appserviceRoomDirectoryRoutes(rooms),
+    ...thirdPartyLookupRoutes(appservices.thirdParty),
+  )
+
   // --- the process, after all slices have named what they offer
   routes.push(
     ...versionsRoutes(unstableFeatures),
@@ -200,22 +241,30 @@ export async function compose({
   // Everybody has subscribed.
   await rooms.resume()
   await accounts.resume()
+  await owned.use(appservices).begin({ rooms, keys: e2ee, ephemeral }, accounts)
 
   const kept = owned.move()
   return {
     routes,
     rateLimits,
     measures,
-    authenticate: accounts.authenticate,
+    authenticate: appservices.authenticating(accounts),
+    isAppserviceToken: appservices.isToken,
     claimCode: household.claimCode,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }
 }
 
-function accountRoutes(accounts: Accounts, uia: Uia): readonly Route[] {
+function accountRoutes(slices: {
+  accounts: Accounts
+  oauth: OAuth
+  uia: Uia
+  appservices: Appservices
+}): readonly Route[] {
+  const { accounts, oauth, uia, appservices } = slices
   return [
-    ...registrationRoutes(accounts, uia),
-    ...loginRoutes(accounts),
+    ...registrationRoutes(accounts, uia, appservices),
+    ...loginRoutes(accounts, oauth.loginTokens, appservices),
     ...logoutRoutes(accounts),
     ...refreshRoutes(accounts),
     ...whoamiRoutes(),
@@ -247,6 +296,12 @@ function roomRoutes(rooms: Rooms, accounts: Accounts, serverName: string): reado
     ...eventContextRoutes(rooms),
     ...roomInitialSyncRoutes(rooms, accounts),
     ...mutualRoomsRoutes(rooms),
+    ...relationsRoutes(rooms),
+    ...threadsListRoutes(rooms),
+    ...roomEventByTimestampRoutes(rooms),
+    ...oldSyncRoutes(rooms),
+    ...roomSummaryRoutes(rooms),
+    ...spaceHierarchyRoutes(rooms),
     ...directoryRoutes(rooms, serverName),
     ...listJoinedRoomsRoutes(rooms),
     ...listPublicRoomsRoutes(rooms, serverName),

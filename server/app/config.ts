@@ -202,7 +202,9 @@ function faultOf(value: unknown): string {
   const inner = params.requiredProperties?.[0] ?? params.additionalProperties?.[0]
   const key = [...error.instancePath.split('/').slice(1), ...(inner === undefined ? [] : [inner])].join('.')
   if (error.keyword === 'required') return `configuration key ${oneLine(key)} is missing`
-  if (error.keyword === 'additionalProperties') return `configuration key ${oneLine(key)} is unknown`
+  // An unknown key is told of as a value of a schema that nothing fits.
+  const isUnknown = error.keyword === 'additionalProperties' || (error.keyword === 'boolean' && key !== '')
+  if (isUnknown) return `configuration key ${oneLine(key)} is unknown`
   if (key === '') return 'the configuration is not a JSON object'
   return `configuration key ${oneLine(key)} ${oneLine(error.message)}`
 }

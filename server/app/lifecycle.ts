@@ -146,6 +146,7 @@ function edgeOptions(parts: {
   return {
     routes: composed.routes,
     authenticate: composed.authenticate,
+    isAppserviceToken: composed.isAppserviceToken,
     rateLimits: composed.rateLimits,
     clock,
     logger,

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { isUserId } from '../../shared/matrix/identifiers.ts'
+import { compilePattern } from './pattern.ts'
 
 const NamespaceList = Type.Optional(Type.Array(Type.Object({ regex: Type.String(), exclusive: Type.Boolean() })))
 
@@ -17,6 +18,10 @@ const RegistrationFile = Type.Object({
   hs_token: Type.String({ minLength: 1 }),
   sender_localpart: Type.String({ minLength: 1 }),
   receive_ephemeral: Type.Optional(Type.Boolean()),
+  /** `receive_ephemeral` as it was called before v1.13. MSC2409. */
+  'de.sorunome.msc2409.push_ephemeral': Type.Optional(Type.Boolean()),
+  /** Device lists and counts of one-time keys come with transactions. MSC3202. */
+  'org.matrix.msc3202': Type.Optional(Type.Boolean()),
   namespaces: Type.Object({ users: NamespaceList, rooms: NamespaceList, aliases: NamespaceList }),
   rate_limited: Type.Optional(Type.Boolean()),
   protocols: Type.Optional(Type.Array(Type.String())),
@@ -93,9 +98,10 @@ function checkNamespaces({ namespaces }: Registration, path: string): void {
   for (const kind of ['users', 'rooms', 'aliases'] as const) {
     for (const [i, { regex }] of (namespaces[kind] ?? []).entries()) {
       try {
-        new RegExp(regex, 'u')
+        compilePattern(regex)
       } catch (cause) {
-        throw new RegistrationError(`${path}: namespaces.${kind}.${i}.regex is no regular expression`, { cause })
+        const why = cause instanceof RangeError ? cause.message : 'no regular expression'
+        throw new RegistrationError(`${path}: namespaces.${kind}.${i}.regex is ${why}`, { cause })
       }
     }
   }

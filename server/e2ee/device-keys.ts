@@ -103,6 +103,14 @@ export class DeviceIdentities {
     }
   }
 
+  /** The name is part of what others get with the device's keys: their lists are to be asked for anew. */
+  async renamed(userId: string, deviceId: string): Promise<void> {
+    const { lists } = this.#parts
+    if (!(await this.#store.home.get(deviceKeysRows, rowKey(userId, deviceId)))) return
+    const position = await this.#store.commit((at) => [lists.changed(userId, at)])
+    lists.announce(userId, position)
+  }
+
   /** Takes away all that is kept for a device, after the device itself went. */
   async remove(userId: string, deviceId: string): Promise<void> {
     const { lists, oneTimeKeys, toDevice, crossSigning } = this.#parts

@@ -24,6 +24,8 @@ export interface E2eeForReaders {
   ): Promise<readonly ToDeviceMessage[]>
   /** The client has shown that it got everything up to this position: they are removed. */
   acknowledgeToDevice(device: { userId: string; deviceId: string }, upTo: number): Promise<void>
+  /** Devices for which messages wait. The work follows their number. */
+  inboxesInUse(): Promise<readonly { readonly userId: string; readonly deviceId: string }[]>
   /** Users whose devices or cross-signing keys changed after `since` and up to `upTo`. Cost follows the number of changes. */
   usersWithChangedDevices(since: number, upTo: number): Promise<ReadonlySet<string>>
   /** Users whose keys this user signed after `since`: a change for the signer's own devices, whatever rooms they share. */
@@ -68,6 +70,13 @@ export function createE2ee(deps: { environment: Environment; store: Store; accou
     })
   })
 
+  accounts.onDeviceRenamed(({ userId, deviceId }) => {
+    identities.renamed(userId, deviceId).catch((cause: unknown) => {
+      // Others go on seeing the old name until the user's next change.
+      environment.logger.error({ event: 'e2ee.device-rename-failed', userId, deviceId, cause })
+    })
+  })
+
   return {
     identities,
     crossSigning,
@@ -93,6 +102,7 @@ export function createE2ee(deps: { environment: Environment; store: Store; accou
 
     toDeviceSince: (device, since, upTo, limit) => toDevice.since(device, since, upTo, limit),
     acknowledgeToDevice: (device, upTo) => toDevice.acknowledge(device, upTo),
+    inboxesInUse: () => toDevice.inboxesInUse(),
     usersWithChangedDevices: (since, upTo) => lists.changedSince(since, upTo),
     usersSignedBy: (userId, since, upTo) => lists.signedSince(userId, since, upTo),
     oneTimeKeyCounts: (userId, deviceId) => oneTimeKeys.counts(userId, deviceId),

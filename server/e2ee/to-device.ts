@@ -42,7 +42,7 @@ export class ToDevice {
   }
 
   /**
-   * Puts one message into each named device's inbox, once for each transaction ID of the sending device.
+   * Puts one message into each named device's inbox, once for each transaction ID of the sending device and event type.
    * @param recipients local devices that exist; at most one message for each
    */
   async send(message: {
@@ -52,7 +52,8 @@ export class ToDevice {
     readonly recipients: readonly { readonly userId: string; readonly deviceId: string; readonly content: JsonObject }[]
   }): Promise<void> {
     const { sender, type } = message
-    const transaction = rowKey(sender.userId, sender.deviceId ?? '', message.txnId)
+    // The event type is part of the request's path. Spec: client-server-api §Transaction identifiers.
+    const transaction = rowKey(sender.userId, sender.deviceId ?? '', type, message.txnId)
     await this.#store.exclusive(`to-device ${transaction}`, async () => {
       if (await this.#store.home.get(toDeviceTransactionRows, transaction)) return
       const now = this.#clock.now()
@@ -133,6 +134,20 @@ export class ToDevice {
       inbox.oldest = null
       inbox.newest = null
     } else inbox.oldest = upTo + 1
+  }
+
+  /** Devices for which messages wait: from the first message of one it is a step to the first of the next. */
+  async inboxesInUse(): Promise<readonly { readonly userId: string; readonly deviceId: string }[]> {
+    const found: { userId: string; deviceId: string }[] = []
+    let from = ''
+    for (;;) {
+      const [row] = await this.#store.home.range(toDeviceRows, { index: 'inbox', from, limit: 1 })
+      if (!row) return found
+      const device = row.inbox.slice(0, row.inbox.indexOf('\u0000'))
+      const [userId, deviceId] = JSON.parse(device) as [string, string]
+      found.push({ userId, deviceId })
+      from = `${device}\u0001`
+    }
   }
 
   /** What removes all that waits for a device; call `forget` after the commit. */

@@ -1,10 +1,11 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Koa from 'koa'
-import { MatrixError, missingToken, unrecognized } from '../../shared/matrix/errors.ts'
+import { forbidden, MatrixError, missingToken, unrecognized } from '../../shared/matrix/errors.ts'
 import { userLocked } from '../accounts/index.ts'
 import type { Clock, Logger } from '../observe/environment.ts'
 import { StorageFailed, StorageFull } from '../store/index.ts'
 import { findAccessToken } from './access-token.ts'
+import { type IdentityAssertion, readIdentityAssertion } from './identity-assertion.ts'
 import { parseJsonBody } from './json-body.ts'
 import { PathTree, urlsOf } from './path-tree.ts'
 import { parseQuery, planQuery, type QueryPlan } from './query.ts'
@@ -29,7 +30,13 @@ export interface Served {
 export interface EdgeOptions {
   readonly routes: readonly Route[]
   /** @throws MatrixError 401 */
-  readonly authenticate: (accessToken: string, seen: { ip: string; userAgent: string }) => Promise<Requester>
+  readonly authenticate: (
+    accessToken: string,
+    seen: { ip: string; userAgent: string },
+    assertion: () => IdentityAssertion,
+  ) => Promise<Requester>
+  /** Whether a token that was sent to an endpoint which asks for none is an application service's: it is not counted there. */
+  readonly isAppserviceToken?: (accessToken: string) => boolean
   readonly rateLimits: RateLimits
   readonly clock: Clock
   readonly logger: Logger
@@ -85,7 +92,7 @@ export function mount(options: EdgeOptions): (serves: readonly Side[]) => Koa {
 function prepare(route: Route, url: string): Mounted {
   const { endpoint } = route
   // Better no start than an endpoint that lets everybody in.
-  if (endpoint.auth === 'signedRequest' || endpoint.auth === 'appserviceAccessToken') {
+  if (endpoint.auth === 'signedRequest' || endpoint.auth === 'homeserverAccessToken') {
     throw new Error(`${endpoint.operationId}: nothing here checks ${endpoint.auth}`)
   }
   return {
@@ -156,7 +163,9 @@ class Edge {
     const { endpoint, handle } = mounted.route
     const info = new NodeRequestInfo(request, response, this.#options.stopping)
     const requester = await this.#authenticate(mounted, queryText, request, info)
-    if (mounted.limitClass) this.#options.rateLimits.take(mounted.limitClass, requester?.userId ?? info.ip)
+    if (mounted.limitClass && !this.#isUnlimited(requester, info)) {
+      this.#options.rateLimits.take(mounted.limitClass, requester?.userId ?? info.ip)
+    }
 
     if (!mounted.pathCheck.passes(path)) throw parameterError(mounted.pathCheck.fault(path))
     const query = parseQuery(queryText, mounted.queryPlan)
@@ -180,7 +189,8 @@ class Edge {
     if (auth === 'none') return undefined
     const token = findAccessToken(request, queryText)
     if (token !== undefined) {
-      const requester = await this.#options.authenticate(token, info)
+      const requester = await this.#options.authenticate(token, info, () => readIdentityAssertion(queryText))
+      if (auth === 'appserviceAccessToken' && !requester.appservice) throw forbidden('Only for application services')
       if (requester.isLocked && !OPEN_TO_LOCKED.has(mounted.route.endpoint.operationId)) throw userLocked()
       return requester
     }
@@ -188,12 +198,20 @@ class Edge {
     throw missingToken()
   }
 
+  #isUnlimited(requester: Requester | undefined, info: NodeRequestInfo): boolean {
+    if (requester) return requester.appservice?.isUnlimited === true
+    const { accessToken } = info
+    return accessToken !== undefined && this.#options.isAppserviceToken?.(accessToken) === true
+  }
+
   async #readJson(mounted: Mounted, check: Check, request: IncomingMessage): Promise<unknown> {
     const { endpoint } = mounted.route
     const bytes = await readBody(request, mounted.maxBodyBytes)
     const body = bytes.length === 0 && endpoint.bodyRequired === false ? {} : parseJsonBody(bytes)
-    if (!check.passes(body)) throw bodyError(check.fault(body), endpoint.errors)
-    return body
+    if (check.passes(body)) return body
+    const rest = mounted.side === 'client' ? check.withoutNulls(body) : undefined
+    if (rest === undefined) throw bodyError(check.fault(body), endpoint.errors)
+    return rest
   }
 
   #answerError(thrown: unknown, operationId: string | null, request: IncomingMessage, response: ServerResponse): void {

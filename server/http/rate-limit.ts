@@ -21,6 +21,8 @@ const allowances = {
   /** Logins into one account, from wherever. */
   loginAccount: { burst: 10, perSecond: 0.1 },
   registration: { burst: 10, perSecond: 0.2 },
+  /** OAuth clients that introduce themselves, and devices that ask to be let in; each login begins with one. */
+  oauthClient: { burst: 30, perSecond: 0.2 },
   join: { burst: 30, perSecond: 1 },
   invite: { burst: 50, perSecond: 1 },
   createRoom: { burst: 30, perSecond: 0.5 },

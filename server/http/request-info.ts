@@ -1,5 +1,6 @@
 import type { IncomingHttpHeaders, IncomingMessage, ServerResponse } from 'node:http'
 import type { Readable } from 'node:stream'
+import { findAccessToken } from './access-token.ts'
 import type { RequestInfo } from './route.ts'
 
 /** The longest `User-Agent` that is passed on: it is shown in device lists. */
@@ -31,6 +32,11 @@ export class NodeRequestInfo implements RequestInfo {
 
   get headers(): IncomingHttpHeaders {
     return this.#request.headers
+  }
+
+  get accessToken(): string | undefined {
+    const { url = '' } = this.#request
+    return findAccessToken(this.#request, url.includes('?') ? url.slice(url.indexOf('?') + 1) : '')
   }
 
   get signal(): AbortSignal {

@@ -10,6 +10,8 @@ export interface RequestInfo {
   readonly ip: string
   readonly userAgent: string
   readonly headers: IncomingHttpHeaders
+  /** As it was sent, unchecked; for endpoints that take a token of an application service and no other. */
+  readonly accessToken: string | undefined
   /** Aborted when the client goes away or the server stops; long polls answer with what there is. */
   readonly signal: AbortSignal
   /** Raw bytes, only where the declaration says `body: 'stream'`; bounded by the handler. */

@@ -27,6 +27,13 @@ export interface UiaCall {
   /** Stages in their order, of which the client does one list. */
   readonly flows: readonly (readonly string[])[]
   readonly ip: string
+  /** For flows of one stage that is done on a page of ours. Spec: client-server-api §OAuth authentication. */
+  readonly elsewhere?: {
+    /** What the client is told of each stage. */
+    readonly params: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+    /** Whether the user has done it. */
+    readonly isDone: () => Promise<boolean>
+  }
   /** What can be said against the request before the user is asked for anything; throws it. */
   readonly check?: () => Promise<void>
 }
@@ -54,7 +61,7 @@ export class AuthenticationNeeded extends MatrixError {
   constructor(session: Session, call: UiaCall, failure?: MatrixError) {
     super(failure?.errcode ?? 'M_FORBIDDEN', 401, failure?.message ?? 'Authentication is needed', {
       flows: call.flows.map((stages) => ({ stages })),
-      params: {},
+      params: call.elsewhere?.params ?? {},
       session: session.id,
       ...(session.completed.length > 0 ? { completed: session.completed } : {}),
     })
@@ -157,14 +164,21 @@ export function createUia({
     )
   }
 
+  /** The stage whose end the client asks about without naming it. */
+  async function stageDoneElsewhere({ elsewhere }: UiaCall): Promise<string | undefined> {
+    return elsewhere && (await elsewhere.isDone()) ? Object.keys(elsewhere.params)[0] : undefined
+  }
+
   async function advance(call: UiaCall, session: Session, attempt: Attempt): Promise<void> {
-    const { type } = attempt
+    const type = attempt.type ?? (await stageDoneElsewhere(call))
     // Without a type the client asks whether all was done elsewhere; a stage done before is not done again.
     if (type === undefined || session.completed.includes(type)) return
     if (!mayCome(call, session, type)) {
       throw new AuthenticationNeeded(session, call, forbidden('This stage is not the next one of any flow'))
     }
-    const failure = await attemptStage(call, session, attempt)
+    const isElsewhere = call.elsewhere && type in call.elsewhere.params
+    if (isElsewhere && attempt.type !== undefined && !(await call.elsewhere.isDone())) return
+    const failure = isElsewhere ? undefined : await attemptStage(call, session, attempt)
     if (failure) throw new AuthenticationNeeded(session, call, failure)
     // The same stage may have been done by another request while this one's password was checked.
     if (session.completed.includes(type)) return

@@ -18,6 +18,19 @@ export class Check {
     return this.#compiled().Check(value)
   }
 
+  /**
+   * The object without the optional keys that are `null`, which some clients send for leaving them out.
+   * @returns `undefined` where it does not pass that way either
+   */
+  withoutNulls(value: unknown): unknown {
+    if (typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+    const { properties = {}, required = [] } = this.#schema as { properties?: object; required?: readonly string[] }
+    const isLeftOut = (key: string): boolean => Object.hasOwn(properties, key) && !required.includes(key)
+    const kept = Object.entries(value).filter(([key, item]) => item !== null || !isLeftOut(key))
+    const rest = Object.fromEntries(kept)
+    return this.passes(rest) ? rest : undefined
+  }
+
   #compiled(): Validator {
     this.#validator ??= Compile(this.#schema)
     return this.#validator

@@ -14,12 +14,14 @@ export interface Thumbnail {
   readonly contentType: string
 }
 
-/** The sizes that are made; a request gets the smallest that is no smaller. Spec: §Thumbnails. */
+/** The sizes that are made; a request gets the smallest that is no smaller, a square one if it is. Spec: §Thumbnails. */
 const SIZES: readonly { readonly width: number; readonly height: number; readonly method: Method }[] = [
   { width: 32, height: 32, method: 'crop' },
   { width: 96, height: 96, method: 'crop' },
   { width: 320, height: 240, method: 'crop' },
+  { width: 320, height: 320, method: 'crop' },
   { width: 800, height: 600, method: 'crop' },
+  { width: 800, height: 800, method: 'crop' },
   { width: 96, height: 96, method: 'scale' },
   { width: 320, height: 240, method: 'scale' },
   { width: 640, height: 480, method: 'scale' },
@@ -162,9 +164,10 @@ const FORMATS = [JPEG, PNG, WEBP]
 const noThumbnail = (message: string): MatrixError => new MatrixError('M_UNKNOWN', 400, message)
 
 function sizeFor({ width, height, method }: ThumbnailRequest): { width: number; height: number; method: Method } {
-  const fitting = SIZES.find((size) => size.method === method && size.width >= width && size.height >= height)
-  if (fitting) return fitting
-  const largest = SIZES.findLast((size) => size.method === method)
-  if (!largest) throw new RangeError(`no thumbnail sizes for ${method}`)
-  return largest
+  // Pictures of people and rooms are asked for as squares, and the rest is cut to the shape of the sizes that are asked for.
+  const mustBeSquare = method === 'crop' && width === height
+  const sizes = SIZES.filter((size) => size.method === method && (!mustBeSquare || size.width === size.height))
+  const size = sizes.find((candidate) => candidate.width >= width && candidate.height >= height) ?? sizes.at(-1)
+  if (!size) throw new RangeError(`no thumbnail sizes for ${method}`)
+  return size
 }

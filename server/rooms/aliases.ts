@@ -56,23 +56,38 @@ export async function findAlias(core: RoomsCore, alias: string): Promise<string 
 export async function resolveRoom(core: RoomsCore, roomIdOrAlias: string): Promise<string> {
   if (!roomIdOrAlias.startsWith('#')) return roomIdOrAlias
   const isOurs = serverNameOf(roomIdOrAlias) === core.environment.serverName
-  const roomId = isOurs ? await findAlias(core, roomIdOrAlias) : await core.peers?.resolveAlias(roomIdOrAlias)
+  const roomId = isOurs ? await findOrAsk(core, roomIdOrAlias) : await core.peers?.resolveAlias(roomIdOrAlias)
   if (roomId === undefined) throw notFound('The alias leads to no room')
   return roomId
 }
 
+/** An application service may make the room when it is asked for. Spec: application-service-api §Querying. */
+async function findOrAsk(core: RoomsCore, alias: string): Promise<string | undefined> {
+  const known = await findAlias(core, alias)
+  if (known !== undefined || !core.claims) return known
+  await core.claims.askForAlias(alias)
+  return findAlias(core, alias)
+}
+
 /**
  * Gives a room a further alias. Whoever is in the room may do so.
- * @throws MatrixError 409 M_ROOM_IN_USE, 400 M_INVALID_PARAM for an alias of another server, 403, 404
+ * @param adding.appserviceId the application service that acts as the user, if one does
+ * @throws MatrixError 409 M_ROOM_IN_USE, 400 M_EXCLUSIVE, M_INVALID_PARAM for an alias of another server, 403, 404
  */
 export async function addAlias(
   core: RoomsCore,
   rooms: OpenRooms,
-  adding: { readonly alias: string; readonly roomId: string; readonly userId: string },
+  adding: {
+    readonly alias: string
+    readonly roomId: string
+    readonly userId: string
+    readonly appserviceId?: string | undefined
+  },
 ): Promise<void> {
-  const { alias, roomId, userId } = adding
+  const { alias, roomId, userId, appserviceId = null } = adding
   if (serverNameOf(alias) !== core.environment.serverName) throw invalidParam('That is not an alias of this server')
   newAlias(core, alias.slice(1, alias.indexOf(':')))
+  core.claims?.requireMayUseAlias(alias, appserviceId)
   await rooms.use(roomId, async (room) => {
     if (!room.visible.joined.has(userId)) throw forbidden('You are not in this room')
     await withFreeAlias(core, alias, 409, async () => {
@@ -86,20 +101,28 @@ export async function addAlias(
 
 /**
  * Takes an alias away, and out of the room's canonical alias where the user may change that.
- * Allowed to who made it, to administrators, and to those who may set the room's canonical alias.
+ * Allowed to who made it, to administrators, to those who may set the room's canonical alias, and to the application service
+ * that has it in a namespace.
  *
- * @throws MatrixError 404 M_NOT_FOUND, 403 M_FORBIDDEN
+ * @throws MatrixError 404 M_NOT_FOUND, 403 M_FORBIDDEN, 400 M_EXCLUSIVE
  */
 export async function removeAlias(
   core: RoomsCore,
   rooms: OpenRooms,
-  removing: { readonly alias: string; readonly userId: string; readonly isAdmin: boolean },
+  removing: {
+    readonly alias: string
+    readonly userId: string
+    readonly isAdmin: boolean
+    readonly appserviceId?: string | undefined
+  },
 ): Promise<void> {
-  const { alias, userId, isAdmin } = removing
+  const { alias, userId, isAdmin, appserviceId = null } = removing
+  if (!isAdmin) core.claims?.requireMayUseAlias(alias, appserviceId)
   const roomId = await core.store.exclusive(`rooms alias ${alias}`, async () => {
     const row = await core.store.home.get(aliases, alias)
     if (!row) throw notFound('The alias leads to no room')
-    const mayRemove = isAdmin || row.creator === userId || (await maySetCanonicalAlias(rooms, row.roomId, userId))
+    const isOwner = isAdmin || row.creator === userId || appserviceId !== null
+    const mayRemove = isOwner || (await maySetCanonicalAlias(rooms, row.roomId, userId))
     if (!mayRemove) throw forbidden('You may not take this alias away')
     await core.store.commit(() => [remove(aliases, alias)])
     return row.roomId

@@ -21,6 +21,8 @@ export interface EventWish {
   readonly content: JsonObject
   /** For redactions: what they are aimed at. Goes where the room's version wants it. */
   readonly redacts?: string | undefined
+  /** `origin_server_ts` where it is not the time of now. Spec: application-service-api §Timestamp massaging. */
+  readonly createdTs?: number | undefined
 }
 
 /** An event of ours, complete and signed. */

@@ -96,7 +96,8 @@ export interface RoomView extends Disposable {
   visibleTo(userId: string, events: readonly RoomEvent[]): Promise<readonly RoomEvent[]>
   /**
    * The event as clients see it, as JSON text: `unsigned` with `age`, `transaction_id` (for the sending device only),
-   * `membership` of the viewer at the event, `prev_content`, `replaces_state`, `redacted_because`.
+   * `membership` of the viewer at the event, `prev_content`, `replaces_state`, `redacted_because`, and where the viewer asks for
+   * it `m.relations`.
    * @param withRoomId false inside `/sync`
    */
   render(event: RoomEvent, viewer: EventViewer): Promise<string>
@@ -108,6 +109,8 @@ export interface EventViewer {
   readonly withRoomId: boolean
   /** `federation`-format events where a filter asks for `event_format: federation`. */
   readonly format?: 'client' | 'federation'
+  /** With what is known of the event's children. Spec: client-server-api §Aggregations of child events. */
+  readonly bundles?: boolean
 }
 
 /** Told after the commit, in the order of positions. Listeners never throw and never block; they only mark and wake. */

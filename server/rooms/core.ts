@@ -27,6 +27,22 @@ export interface Peers {
   resolveAlias(alias: string): Promise<string | undefined>
 }
 
+/**
+ * What application services have for themselves, and make when somebody asks for it. Given by `app/`, answered by
+ * `appservices/`; without it nobody has anything. Spec: application-service-api §Registration, §Querying.
+ */
+export interface Claims {
+  /**
+   * @param appserviceId the application service that asks, `null` for everybody else
+   * @throws MatrixError 400 M_EXCLUSIVE
+   */
+  requireMayUseAlias(alias: string, appserviceId: string | null): void
+  /** Gives those who may have the alias the chance to make it. @throws MatrixError 408 where one should have, and did not answer */
+  askForAlias(alias: string): Promise<void>
+  /** The same for a user. */
+  askForUser(userId: string): Promise<void>
+}
+
 /** What all parts of `rooms/` share. */
 export interface RoomsCore {
   readonly environment: Environment
@@ -35,6 +51,7 @@ export interface RoomsCore {
   readonly accounts: AccountsForReaders
   readonly config: RoomsConfig
   readonly peers: Peers | undefined
+  readonly claims: Claims | undefined
   readonly announcer: Announcer
   readonly memberships: Memberships
   /** By room ID: the stream position of its last change, never too low. All rooms that this server knows are in it. */

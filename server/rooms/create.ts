@@ -13,7 +13,7 @@ import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { initialPowerLevels, PRESETS, type Preset, presetEvents, topicContent } from './presets.ts'
 import { propose, proposeBuilt } from './propose.ts'
-import { checkInvitee, setMembership } from './set-membership.ts'
+import { checkInvitee, findInvitee, setMembership } from './set-membership.ts'
 import { EMPTY_GROUP } from './state-groups.ts'
 import { StateMap } from './state-map.ts'
 import { aliases, roomIndex } from './store.ts'
@@ -21,6 +21,8 @@ import { aliases, roomIndex } from './store.ts'
 /** What the creator asks for; keys as in the request. Spec: client-server-api §POST /createRoom. */
 export interface RoomWish {
   readonly creator: string
+  /** The application service that acts as the creator, if one does. */
+  readonly appserviceId?: string | undefined
   readonly visibility?: 'public' | 'private' | undefined
   readonly room_alias_name?: string | undefined
   readonly name?: string | undefined
@@ -50,7 +52,7 @@ const MAX_ADDITIONAL_CREATORS = 200
  * Makes a room: every event through the same pipeline, all of them in one commit.
  *
  * @returns the new room's ID
- * @throws MatrixError 400 M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_INVALID_ROOM_STATE, M_INVALID_PARAM, M_BAD_JSON;
+ * @throws MatrixError 400 M_UNSUPPORTED_ROOM_VERSION, M_ROOM_IN_USE, M_EXCLUSIVE, M_INVALID_ROOM_STATE, M_INVALID_PARAM, M_BAD_JSON;
  *   403 M_INVITE_BLOCKED, M_THREEPID_DENIED; 404 M_NOT_FOUND for an invitee who does not exist. Nothing was made then
  */
 export async function createRoom(core: RoomsCore, rooms: OpenRooms, wish: RoomWish): Promise<string> {
@@ -65,10 +67,12 @@ export async function createRoom(core: RoomsCore, rooms: OpenRooms, wish: RoomWi
     throw invalidParam(`initial_state has more than ${MAX_INITIAL_STATE} entries`)
   }
   for (const userId of invitees) if (!isUserId(userId)) throw invalidParam('invite has an entry that is not a user ID')
+  for (const userId of invitees) await findInvitee(core, userId)
   for (const userId of invitees) await checkInvitee(core, userId)
   const plan = { rules, invitees, wish, preset: PRESETS[wish.preset ?? defaultPreset(wish)] }
   if (wish.room_alias_name === undefined) return build(core, rooms, plan, undefined)
   const alias = newAlias(core, wish.room_alias_name)
+  core.claims?.requireMayUseAlias(alias, wish.appserviceId ?? null)
   return withFreeAlias(core, alias, 400, () => build(core, rooms, plan, alias))
 }
 
@@ -91,9 +95,9 @@ async function build(core: RoomsCore, rooms: OpenRooms, plan: Plan, alias: strin
     create = buildCreate(core, plan, createdTs)
   }
   const { built, roomId } = create
-  const room = await rooms.make(roomId, rules.version)
+  using held = await rooms.make(roomId, rules.version)
+  const { room } = held
   room.isPublished = wish.visibility === 'public'
-  const release = room.hold()
   try {
     const last = await room.enter(async () => {
       try {
@@ -109,8 +113,6 @@ async function build(core: RoomsCore, rooms: OpenRooms, plan: Plan, alias: strin
   } catch (error) {
     rooms.discard(room)
     throw error
-  } finally {
-    release()
   }
 }
 

@@ -3,6 +3,7 @@ import { forbidden, invalidParam, notFound } from '../../shared/matrix/errors.ts
 import { roomStateOf } from '../protocol/auth-rules/index.ts'
 import { put, remove } from '../store/index.ts'
 import type { RoomsCore } from './core.ts'
+import { listNetworkRooms } from './network-rooms.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { type PublicRoom, publicRoomOf, publishedRow } from './published-rooms.ts'
 import { publishedRooms, roomIndex } from './store.ts'
@@ -15,8 +16,10 @@ export interface DirectoryWish {
   readonly searchTerm?: string | undefined
   /** `null` stands for rooms without a type. */
   readonly roomTypes?: readonly (string | null)[] | undefined
-  /** A network of an application service; ours are all of Matrix's own. */
+  /** The `instance_id` of a network of an application service; without it only Matrix's own rooms. */
   readonly networkId?: string | undefined
+  /** Rooms of all networks as well as Matrix's own. */
+  readonly allNetworks?: boolean | undefined
 }
 
 export interface DirectoryPage {
@@ -34,29 +37,36 @@ const TOKEN = /^o(\d{1,9})$/
  * Published rooms, those with the most joined members first.
  * @throws MatrixError 400 M_INVALID_PARAM for a token that is none of ours
  */
-export async function listPublished(core: RoomsCore, wish: DirectoryWish): Promise<DirectoryPage> {
+export async function listPublished(core: RoomsCore, rooms: OpenRooms, wish: DirectoryWish): Promise<DirectoryPage> {
   const start = wish.since === undefined ? 0 : Number(TOKEN.exec(wish.since)?.[1] ?? Number.NaN)
   if (Number.isNaN(start)) throw invalidParam('since is not a token of this server')
   const limit = Math.min(Math.max(wish.limit ?? DEFAULT_LIMIT, 1), MAX_LIMIT)
-  if (wish.networkId !== undefined) return { chunk: [], total_room_count_estimate: 0 }
-  const isFiltered = (wish.searchTerm ?? '') !== '' || wish.roomTypes !== undefined
-  const rows = await core.store.home.range(publishedRooms, {
-    index: 'rank',
-    ...(!isFiltered && { limit: start + limit + 1 }),
-  })
-  const listed = rows.map(({ summary }) => JSON.parse(summary) as PublicRoom)
-  const rooms = isFiltered ? listed.filter((room) => isWanted(room, wish)) : listed
+  const hasNetworks = wish.networkId !== undefined || wish.allNetworks === true
+  const isFiltered = hasNetworks || (wish.searchTerm ?? '') !== '' || wish.roomTypes !== undefined
+  const ofNetworks = hasNetworks ? await listNetworkRooms(core, rooms, wish.networkId) : []
+  const rows =
+    wish.networkId === undefined
+      ? await core.store.home.range(publishedRooms, {
+          index: 'rank',
+          ...(!isFiltered && { limit: start + limit + 1 }),
+        })
+      : []
+  const ours = rows.map(({ summary }) => JSON.parse(summary) as PublicRoom)
+  const known = new Set(ours.map(({ room_id }) => room_id))
+  const listed = [...ours, ...ofNetworks.filter(({ room_id }) => !known.has(room_id))]
+  const wanted = isFiltered ? listed.filter((room) => isWanted(room, wish)) : listed
   const end = start + limit
   return {
-    chunk: rooms.slice(start, end),
-    ...(rooms.length > end && { next_batch: `o${end}` }),
+    chunk: wanted.slice(start, end),
+    ...(wanted.length > end && { next_batch: `o${end}` }),
     ...(start > 0 && { prev_batch: `o${Math.max(0, start - limit)}` }),
-    total_room_count_estimate: isFiltered ? rooms.length : await core.store.home.count(publishedRooms),
+    total_room_count_estimate: isFiltered ? wanted.length : await core.store.home.count(publishedRooms),
   }
 }
 
 function isWanted(room: PublicRoom, { searchTerm = '', roomTypes }: DirectoryWish): boolean {
   if (roomTypes !== undefined && !roomTypes.includes(room.room_type ?? null)) return false
+  if (searchTerm === '') return true
   const term = searchTerm.toLowerCase()
   return [room.name, room.topic, room.canonical_alias].some((text = '') => text.toLowerCase().includes(term))
 }

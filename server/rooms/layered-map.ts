@@ -3,6 +3,8 @@
  * each join. Reading costs two lookups at most.
  */
 const OVERLAY_LIMIT = 48
+/** One for all: a state has a map for each type, and most of them never change. */
+const NO_CHANGES: ReadonlyMap<string, never> = new Map<string, never>()
 
 export class LayeredMap<V> {
   readonly size: number
@@ -18,7 +20,7 @@ export class LayeredMap<V> {
   }
 
   static from<V>(entries: ReadonlyMap<string, V>): LayeredMap<V> {
-    return new LayeredMap<V>(entries, new Map(), entries.size)
+    return new LayeredMap<V>(entries, NO_CHANGES, entries.size)
   }
 
   get(key: string): V | undefined {
@@ -40,7 +42,7 @@ export class LayeredMap<V> {
     const merged = new Map(this.toMap())
     if (value === undefined) merged.delete(key)
     else merged.set(key, value)
-    return new LayeredMap<V>(merged, new Map(), size)
+    return new LayeredMap<V>(merged, NO_CHANGES, size)
   }
 
   /** As one map; made once and kept. Must not be changed. */

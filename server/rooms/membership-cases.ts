@@ -6,8 +6,9 @@ import type { Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { membershipIn } from './event.ts'
 import { membershipRow } from './memberships.ts'
+import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
-import { type MembershipWish, setMembership } from './set-membership.ts'
+import { findInvitee, type MembershipWish, setMembership } from './set-membership.ts'
 import { memberships } from './store.ts'
 
 /** What one user does to another. */
@@ -34,14 +35,15 @@ async function change(
   wish: MembershipWish,
   check: Precondition = () => undefined,
 ): Promise<void> {
-  await rooms.use(roomId, async (room) => {
+  const act = async (room: OpenRoom): Promise<void> => {
     const outcome = await room.enter(async () => {
       const current = room.head.state.get('m.room.member', wish.target)
       if (check(membershipIn(current)) === 'done') return current && { durable: room.durable(current) }
       return setMembership(core, room, wish)
     })
     await outcome?.durable
-  })
+  }
+  await (wish.sender === wish.target ? rooms.use(roomId, act) : rooms.useAsMember(roomId, act))
 }
 
 /** Joins a room; does nothing where the user is joined already. */
@@ -72,6 +74,7 @@ export async function invite(
   rooms: OpenRooms,
   { roomId, by, target, reason }: MemberAction,
 ): Promise<void> {
+  await findInvitee(core, target)
   await change(core, rooms, roomId, { sender: by, target, membership: 'invite', reason })
 }
 
@@ -113,18 +116,27 @@ export async function unban(
 export async function putMembership(
   core: RoomsCore,
   rooms: OpenRooms,
-  setting: { roomId: string; sender: string; target: string; content: JsonObject; isGuest: boolean },
+  setting: {
+    roomId: string
+    sender: string
+    target: string
+    content: JsonObject
+    isGuest: boolean
+    createdTs?: number | undefined
+  },
 ): Promise<string> {
-  const { roomId, sender, target, content, isGuest } = setting
+  const { roomId, sender, target, content, isGuest, createdTs } = setting
   const { membership, ...extra } = content
   if (typeof membership !== 'string' || !MEMBERSHIPS.has(membership)) {
     throw new MatrixError('M_BAD_JSON', 400, 'membership is none of invite, join, knock, leave and ban')
   }
-  return rooms.use(roomId, async (room) => {
-    const wish = { sender, target, membership: membership as Membership, extra, isGuest }
+  if (membership === 'invite') await findInvitee(core, target)
+  const act = async (room: OpenRoom): Promise<string> => {
+    const wish = { sender, target, membership: membership as Membership, extra, isGuest, createdTs }
     const { durable } = await room.enter(() => setMembership(core, room, wish))
     return (await durable).eventId
-  })
+  }
+  return sender === target ? rooms.use(roomId, act) : rooms.useAsMember(roomId, act)
 }
 const MEMBERSHIPS: ReadonlySet<string> = new Set(['invite', 'join', 'knock', 'leave', 'ban'])
 

@@ -1,8 +1,9 @@
-import { notFound } from '../../shared/matrix/errors.ts'
+import { forbidden, notFound } from '../../shared/matrix/errors.ts'
 import { getRoomVersion } from '../protocol/room-versions.ts'
 import type { RoomsCore } from './core.ts'
+import { indexRoom } from './index-events.ts'
 import { OpenRoom } from './open-room.ts'
-import { roomIndex } from './store.ts'
+import { INDEX_VERSION, roomIndex } from './store.ts'
 
 /** How many rooms are kept in memory when nobody uses them. */
 const MAX_IDLE = 64
@@ -52,20 +53,32 @@ export class OpenRooms implements AsyncDisposable {
     return await work(held.room)
   }
 
+  /**
+   * As `use`, for what takes being in the room: whoever is outside is not told which rooms there are.
+   * @throws MatrixError 403 M_FORBIDDEN for a room that this server does not know
+   */
+  async useAsMember<T>(roomId: string, work: (room: OpenRoom) => T | Promise<T>): Promise<T> {
+    using held = await this.hold(roomId)
+    if (!held) throw forbidden('You are not in this room')
+    return await work(held.room)
+  }
+
   /** Whether there is such a room, or one is being made. */
   isKnown(roomId: string): boolean {
     return this.#rooms.has(roomId) || this.#core.changes.has(roomId)
   }
 
-  /** Opens a room that is being made. Whoever hears of it finds it; before that nobody can know its ID. */
-  async make(roomId: string, version: string): Promise<OpenRoom> {
+  /** Opens a room that is being made, and holds it. Whoever hears of it finds it; before that nobody can know its ID. */
+  async make(roomId: string, version: string): Promise<HeldRoom> {
     const room = { rules: getRoomVersion(version), isPublished: false, hadRemoteMembers: false }
     const opening = OpenRoom.open(this.#core, roomId, room)
     this.#rooms.set(roomId, opening)
     try {
       const opened = await opening
+      const release = opened.hold()
       this.#opened.set(roomId, opened)
-      return opened
+      this.#closeIdle()
+      return { room: opened, [Symbol.dispose]: release }
     } catch (error) {
       this.#rooms.delete(roomId)
       throw error
@@ -112,6 +125,7 @@ export class OpenRooms implements AsyncDisposable {
       }
       const { version, isPublished, hadRemoteMembers } = row
       const rules = getRoomVersion(version)
+      if (row.indexVersion !== INDEX_VERSION) await indexRoom(this.#core, row, rules)
       const room = await OpenRoom.open(this.#core, roomId, { rules, isPublished, hadRemoteMembers })
       this.#opened.set(roomId, room)
       this.#closeIdle()

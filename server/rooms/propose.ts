@@ -39,7 +39,7 @@ export async function propose(
     wish,
     previous,
     state: before.state,
-    createdTs: core.environment.clock.now(),
+    createdTs: wish.createdTs ?? core.environment.clock.now(),
   })
   return proposeBuilt(core, room, built, before, accompanying)
 }

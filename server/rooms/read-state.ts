@@ -15,7 +15,12 @@ export interface Reader {
   readonly deviceId: string | null
 }
 
-const viewerOf = ({ userId, deviceId }: Reader): EventViewer => ({ userId, deviceId, withRoomId: true })
+export const viewerOf = ({ userId, deviceId }: Reader): EventViewer => ({
+  userId,
+  deviceId,
+  withRoomId: true,
+  bundles: true,
+})
 
 /** Opens the room to a reader, as far as they may look into it. */
 export async function withAccess<T>(
@@ -136,6 +141,39 @@ export async function readEventById(
   using view = new KeptRoomView(core, held.room)
   const event = await findVisible(core, view, reader, eventId)
   return await view.render(event, viewerOf(reader))
+}
+
+/** More rooms than these are not searched for an event of an unknown room. */
+const MAX_ROOMS_SEARCHED = 1_000
+
+/**
+ * One event of any of the reader's rooms, as JSON text: those they are in or were, the ones that changed last first.
+ * Spec: client-server-api §GET /events/{eventId}.
+ *
+ * @throws MatrixError 404 M_NOT_FOUND
+ */
+export async function readEventAnywhere(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  { userId, deviceId }: Omit<Reader, 'roomId'>,
+  eventId: string,
+): Promise<string> {
+  if (!core.announcer.isCaughtUp) await core.announcer.caughtUp()
+  const lastChange = (roomId: string): number => core.changes.get(roomId) ?? 0
+  const candidates = [...(await core.memberships.of(userId)).values()]
+    .filter(({ membership, leftOrder, isForgotten }) => !isForgotten && (membership === 'join' || leftOrder !== null))
+    .sort((a, b) => lastChange(b.roomId) - lastChange(a.roomId))
+    .slice(0, MAX_ROOMS_SEARCHED)
+  for (const { roomId } of candidates) {
+    using held = await rooms.hold(roomId)
+    if (!held) continue
+    using view = new KeptRoomView(core, held.room)
+    const event = await view.find(eventId)
+    if (!event) continue
+    const reader = { roomId, userId, deviceId }
+    return await view.render(await findVisible(core, view, reader, eventId), viewerOf(reader))
+  }
+  throw notFound('There is no such event')
 }
 
 /** An event that the reader may see. @throws MatrixError 404 M_NOT_FOUND */

@@ -59,7 +59,7 @@ export function readPage(core: RoomsCore, rooms: OpenRooms, reader: Reader, wish
     const stretch = isForward
       ? { from: start, to: bound ?? access.until }
       : { from: bound ?? view.earliestOrder, to: start }
-    const isWanted = await wantedBy(core, reader, filter)
+    const isWanted = await wantedBy(view, reader, filter)
     const { events, next } = await collect(view, reader.userId, { ...stretch, isForward, limit, isWanted })
     const isAtEnd = isForward ? next >= stretch.to : next <= stretch.from
     return {
@@ -78,15 +78,13 @@ type Wanted = (pdu: Pdu) => boolean
 
 /** The filter, and that nobody sees messages of those whom they ignore. Spec: client-server-api §Ignoring Users. */
 async function wantedBy(
-  core: RoomsCore,
+  view: KeptRoomView,
   { userId, roomId }: Reader,
   filter: Pick<TimelineFilter, 'passes' | 'passesRoom'>,
 ): Promise<Wanted> {
   if (!filter.passesRoom(roomId)) return () => false
-  const data = await core.accounts.findAccountData(userId, null, 'm.ignored_user_list')
-  const ignored = (data?.content.ignored_users ?? {}) as JsonObject
-  return (pdu) =>
-    filter.passes(pdu) && (pdu.state_key !== undefined || pdu.sender === userId || !Object.hasOwn(ignored, pdu.sender))
+  const ignored = await view.ignoredBy(userId)
+  return (pdu) => filter.passes(pdu) && (pdu.state_key !== undefined || !ignored.has(pdu.sender))
 }
 
 /**
@@ -164,7 +162,7 @@ export function readPreview(core: RoomsCore, rooms: OpenRooms, reader: Reader): 
       to: access.until,
       isForward: false,
       limit: DEFAULT_LIMIT,
-      isWanted: await wantedBy(core, reader, { passesRoom: () => true, passes: () => true }),
+      isWanted: await wantedBy(view, reader, { passesRoom: () => true, passes: () => true }),
     })
     return {
       start: timelineToken(next),
@@ -195,7 +193,7 @@ export function readContext(
   return withAccess(core, rooms, reader, async (view, access, viewer) => {
     const event = await findVisible(core, view, reader, wish.eventId)
     const limit = Math.min(wish.limit ?? wish.filter.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
-    const isWanted = await wantedBy(core, reader, wish.filter)
+    const isWanted = await wantedBy(view, reader, wish.filter)
     const after = await collect(view, reader.userId, {
       from: event.order + 1,
       to: access.until,

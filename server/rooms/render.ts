@@ -9,6 +9,7 @@ import { findInGroupNow, membershipInGroup, type Sight } from './visibility.ts'
  * Spec: client-server-api §Room event format, `unsigned`.
  *
  * @param sight the viewer's, for whether they may see what a state event replaced
+ * @param relations the value of `m.relations` as JSON text
  */
 export async function renderEvent(
   core: RoomsCore,
@@ -16,10 +17,12 @@ export async function renderEvent(
   event: KeptEvent,
   viewer: EventViewer,
   sight: Sight,
+  relations?: string,
 ): Promise<string> {
   const membership = await membershipAt(room, event, viewer.userId)
   const showsPrevious = event.replaces !== undefined && (await maySeeReplaced(room, event.replaces.eventId, sight))
-  const unsigned = unsignedText(core, event, viewer, membership, showsPrevious)
+  const facts = unsignedText(core, event, viewer, membership, showsPrevious)
+  const unsigned = relations === undefined ? facts : `${facts.slice(0, -1)},"m.relations":${relations}}`
   if (viewer.format === 'federation') {
     const { unsigned: _, ...pdu } = event.pdu
     return `${JSON.stringify(pdu).slice(0, -1)},"unsigned":${unsigned}}`

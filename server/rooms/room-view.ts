@@ -1,9 +1,13 @@
 import type { RoomVersionRules } from '../protocol/room-versions.ts'
+import type { Range } from '../store/index.ts'
+import { bundleText, type Onlooker } from './bundle.ts'
 import type { EventViewer, MemberCounts, Membership, RoomEvent, RoomView } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
 import type { Heads } from './heads.ts'
+import { ignoredBy } from './ignored-users.ts'
 import type { OpenRoom } from './open-room.ts'
+import { aggregates } from './relation-store.ts'
 import { renderEvent } from './render.ts'
 import { stateOfGroup } from './resolve.ts'
 import { type StateMap, StateMap as States } from './state-map.ts'
@@ -27,6 +31,7 @@ export class KeptRoomView implements RoomView {
   readonly #release: () => void
   /** What each user may see, for as long as the view is held. */
   readonly #sights = new Map<string, Sight>()
+  readonly #ignored = new Map<string, Promise<ReadonlySet<string>>>()
 
   constructor(core: RoomsCore, room: OpenRoom) {
     this.#core = core
@@ -55,6 +60,14 @@ export class KeptRoomView implements RoomView {
 
   async find(eventId: string): Promise<KeptEvent | undefined> {
     return this.#room.recent.find(eventId) ?? (await this.#room.reader.find(eventId))
+  }
+
+  /** Events of the timeline by one of its indexes, hidden and redacted ones too. */
+  async findBy(
+    index: 'ts' | 'parent' | 'grandparent' | 'greatGrandparent' | 'relation',
+    range: Omit<Range, 'index'>,
+  ): Promise<readonly KeptEvent[]> {
+    return this.#room.reader.completeAll(await this.#room.lease.range(events, { ...range, index }))
   }
 
   async timeline(range: {
@@ -128,11 +141,47 @@ export class KeptRoomView implements RoomView {
   }
 
   render(event: RoomEvent, viewer: EventViewer): Promise<string> {
-    return renderEvent(this.#core, this.#room, event as KeptEvent, viewer, this.#sightOf(viewer.userId))
+    const kept = event as KeptEvent
+    const mayHaveChildren = viewer.bundles === true && !this.#room.aggregates.isEmpty && kept.order !== null
+    // State events get no bundled aggregations. Spec: client-server-api §Aggregations of child events.
+    if (mayHaveChildren && !kept.isState) return this.#renderWithChildren(kept, viewer)
+    return renderEvent(this.#core, this.#room, kept, viewer, this.#sightOf(viewer.userId))
+  }
+
+  /** Whom the user ignores; asked for once. */
+  ignoredBy(userId: string): Promise<ReadonlySet<string>> {
+    const known = this.#ignored.get(userId)
+    if (known) return known
+    const ignored = ignoredBy(this.#core, userId)
+    this.#ignored.set(userId, ignored)
+    return ignored
+  }
+
+  /** The room with the eyes of whoever looks at events with their children. */
+  async onlooker(viewer: EventViewer): Promise<Onlooker> {
+    const { userId } = viewer
+    const sight = this.#sightOf(userId)
+    const { lease, reader } = this.#room
+    return {
+      lease,
+      reader,
+      latestOrder: this.latestOrder,
+      userId,
+      ignored: await this.ignoredBy(userId),
+      seesAll: sight.seesAll,
+      maySee: (event) => sight.maySee(event),
+      render: (event, bundles) => this.render(event, { ...viewer, bundles }),
+    }
   }
 
   [Symbol.dispose](): void {
     this.#release()
+  }
+
+  async #renderWithChildren(event: KeptEvent, viewer: EventViewer): Promise<string> {
+    const row = await this.#room.lease.get(aggregates, event.eventId)
+    const relations = row && (await bundleText(await this.onlooker(viewer), event, row))
+    return renderEvent(this.#core, this.#room, event, viewer, this.#sightOf(viewer.userId), relations)
   }
 
   #sightOf(userId: string): Sight {

@@ -4,15 +4,17 @@ import type { Environment } from '../observe/environment.ts'
 import type { Json, JsonObject } from '../protocol/pdu.ts'
 import type { SigningKey } from '../protocol/signing-key.ts'
 import type { Store } from '../store/index.ts'
-import { addAlias, findAlias, listAliasesFor, removeAlias, resolveRoom } from './aliases.ts'
+import { addAlias, findAlias, listAliases, listAliasesFor, removeAlias, resolveRoom } from './aliases.ts'
 import { Announcer } from './announcer.ts'
 import { Chores } from './chores.ts'
 import type { RoomsForReaders } from './contract.ts'
-import type { Peers, RoomsConfig, RoomsCore } from './core.ts'
+import type { Claims, Peers, RoomsConfig, RoomsCore } from './core.ts'
 import { createRoom, type RoomWish } from './create.ts'
 import { type DirectoryPage, type DirectoryWish, isPublished, listPublished, setPublished } from './directory.ts'
+import { createFinding, type Finding } from './finding.ts'
 import * as members from './membership-cases.ts'
 import { Memberships } from './memberships.ts'
+import { setNetworkListing } from './network-rooms.ts'
 import { OpenRooms } from './open-rooms.ts'
 import {
   type MembersWish,
@@ -43,10 +45,12 @@ interface Sending {
   readonly roomId: string
   readonly requester: Requester
   readonly txnId: string
+  /** `origin_server_ts` where an application service chose it. */
+  readonly createdTs?: number | undefined
 }
 
 /** The use cases of the client API. All throw `MatrixError` for what the client may see; what they resolve with is durable. */
-export interface Rooms extends RoomsForReaders, AsyncDisposable {
+export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   /** @returns the room's ID */
   createRoom(wish: RoomWish): Promise<string>
   /** @returns the event's ID */
@@ -59,6 +63,7 @@ export interface Rooms extends RoomsForReaders, AsyncDisposable {
     readonly type: string
     readonly stateKey: string
     readonly content: JsonObject
+    readonly createdTs?: number | undefined
   }): Promise<string>
   /** @returns the ID of the room that the ID or alias names */
   resolve(roomIdOrAlias: string): Promise<string>
@@ -70,8 +75,18 @@ export interface Rooms extends RoomsForReaders, AsyncDisposable {
   kick(action: members.MemberAction): Promise<void>
   ban(action: members.MemberAction): Promise<void>
   unban(action: members.MemberAction): Promise<void>
-  addAlias(adding: { readonly alias: string; readonly roomId: string; readonly userId: string }): Promise<void>
-  removeAlias(removing: { readonly alias: string; readonly userId: string; readonly isAdmin: boolean }): Promise<void>
+  addAlias(adding: {
+    readonly alias: string
+    readonly roomId: string
+    readonly userId: string
+    readonly appserviceId?: string | undefined
+  }): Promise<void>
+  removeAlias(removing: {
+    readonly alias: string
+    readonly userId: string
+    readonly isAdmin: boolean
+    readonly appserviceId?: string | undefined
+  }): Promise<void>
   /** The room that an alias of this server leads to. */
   findAlias(alias: string): Promise<string | undefined>
   listAliases(roomId: string, userId: string): Promise<readonly string[]>
@@ -101,6 +116,18 @@ export interface Rooms extends RoomsForReaders, AsyncDisposable {
     readonly isPublished: boolean
   }): Promise<void>
 
+  /** Lists a room under a network of an application service, or takes it off. */
+  setNetworkListing(setting: {
+    readonly instanceId: string
+    readonly roomId: string
+    readonly isListed: boolean
+  }): Promise<void>
+
+  /** Rooms with a change after this stream position; no room is opened. */
+  changedSince(position: number): readonly string[]
+  /** All aliases of this server that lead to the room. */
+  aliasesOf(roomId: string): Promise<readonly string[]>
+
   /**
    * Takes in an event that another server sent, read by `parseJson`. For `federation/`, which has checked the room's ACL.
    * @throws MatrixError 404 M_NOT_FOUND for a room that this server does not know
@@ -121,6 +148,7 @@ export interface RoomsParts {
   readonly config: RoomsConfig
   /** Other servers; without them nobody but our own users is reached. */
   readonly peers?: Peers
+  readonly claims?: Claims
 }
 
 /** Builds the slice; reads the index of rooms, but opens none. */
@@ -131,6 +159,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
   const core: RoomsCore = {
     ...parts,
     peers: parts.peers,
+    claims: parts.claims,
     announcer: new Announcer(store, environment.logger),
     memberships: new Memberships(store),
     changes,
@@ -149,10 +178,11 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
   ]
   return {
     ...roomsForReaders(core, open),
+    ...createFinding(core, open),
     createRoom: (wish) => createRoom(core, open, wish),
     send: (message) => sendMessage(core, open, message),
     redact: (redaction) => redactEvent(core, open, redaction),
-    setState: ({ roomId, requester, type, stateKey, content }) =>
+    setState: ({ roomId, requester, type, stateKey, content, createdTs }) =>
       type === 'm.room.member'
         ? members.putMembership(core, open, {
             roomId,
@@ -160,8 +190,9 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
             target: stateKey,
             content,
             isGuest: requester.isGuest,
+            createdTs,
           })
-        : setState(core, open, { roomId, sender: requester.userId, type, stateKey, content }),
+        : setState(core, open, { roomId, sender: requester.userId, type, stateKey, content, createdTs }),
     resolve: (roomIdOrAlias) => resolveRoom(core, roomIdOrAlias),
     join: (action) => members.join(core, open, action),
     knock: (action) => members.knock(core, open, action),
@@ -183,9 +214,12 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     readPage: (reader, wish) => readPage(core, open, reader, wish),
     readPreview: (reader) => readPreview(core, open, reader),
     readContext: (reader, wish) => readContext(core, open, reader, wish),
-    listPublished: (wish) => listPublished(core, wish),
+    listPublished: (wish) => listPublished(core, open, wish),
     isPublished: (roomId) => isPublished(core, roomId),
     setPublished: (setting) => setPublished(core, open, setting),
+    setNetworkListing: (setting) => setNetworkListing(core, open, setting),
+    changedSince: (position) => [...changes].filter(([, last]) => last > position).map(([roomId]) => roomId),
+    aliasesOf: (roomId) => listAliases(core, roomId),
     receive: ({ roomId, json, from }) => open.use(roomId, (room) => receive(core, room, { json, from })),
     resume: () => chores.resume(),
     choresDone: () => chores.settled(),

@@ -5,6 +5,7 @@ import { roomStateOf } from '../protocol/auth-rules/index.ts'
 import { canonicalJson } from '../protocol/canonical-json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import type { EventWish } from './build.ts'
+import { checkRelation } from './check-relation.ts'
 import { checkStateContent } from './content-checks.ts'
 import type { RoomsCore } from './core.ts'
 import type { KeptEvent } from './event.ts'
@@ -18,28 +19,37 @@ interface Sending {
   readonly roomId: string
   readonly requester: Requester
   readonly txnId: string
+  /** `origin_server_ts` where an application service chose it. */
+  readonly createdTs?: number | undefined
 }
 
 /**
  * Sends a message event; the same transaction ID again gives the same event.
  * Spec: client-server-api §PUT /rooms/{roomId}/send/{eventType}/{txnId}.
  *
- * @throws MatrixError 403 M_FORBIDDEN, 404 M_NOT_FOUND for an unknown room, 413 M_TOO_LARGE, 400 M_BAD_JSON
+ * @throws MatrixError 403 M_FORBIDDEN, for an unknown room, too; 404 M_NOT_FOUND for an unknown event to redact;
+ *   413 M_TOO_LARGE, 400 M_BAD_JSON, and what `checkRelation` has against it
  */
 export async function sendMessage(
   core: RoomsCore,
   rooms: OpenRooms,
   message: Sending & { readonly type: string; readonly content: JsonObject },
 ): Promise<string> {
-  const { type, content, requester } = message
+  const { type, content, requester, createdTs } = message
   if (type !== 'm.room.redaction') {
-    return sendOnce(core, rooms, message, `send/${type}`, () => ({ type, sender: requester.userId, content }))
+    return sendOnce(core, rooms, message, `send/${type}`, () => ({
+      type,
+      sender: requester.userId,
+      content,
+      createdTs,
+    }))
   }
   const { redacts, ...rest } = content
   if (typeof redacts !== 'string' || !isEventId(redacts)) throw badJson('A redaction names an event in `redacts`')
-  return sendOnce(core, rooms, message, `send/${type}`, (room) =>
-    redactionWish(room, { sender: requester.userId, redacts, content: rest, isAdmin: requester.isAdmin }),
-  )
+  return sendOnce(core, rooms, message, `send/${type}`, async (room) => {
+    const { userId: sender, isAdmin } = requester
+    return { ...(await redactionWish(room, { sender, redacts, content: rest, isAdmin })), createdTs }
+  })
 }
 
 /** Redacts an event. Spec: client-server-api §PUT /rooms/{roomId}/redact/{eventId}/{txnId}. */
@@ -67,7 +77,7 @@ async function sendOnce(
   wishOf: (room: OpenRoom) => EventWish | Promise<EventWish>,
 ): Promise<string> {
   const { userId, deviceId } = requester
-  return rooms.use(roomId, async (room) => {
+  return rooms.useAsMember(roomId, async (room) => {
     const key = transactionKey({ userId, deviceId, endpoint, txnId })
     const sent = await room.enter(async (): Promise<string | { durable: Promise<KeptEvent> }> => {
       const underWay = room.transactionsUnderWay.get(key)
@@ -75,6 +85,7 @@ async function sendOnce(
       const known = await findTransaction(room, key)
       if (known !== undefined) return known
       const wish = await wishOf(room)
+      await checkRelation(room, wish)
       const opsFor = await transactionOps(core, room, key)
       const { eventId, durable } = await propose(core, room, wish, {
         local: { deviceId, txnId },
@@ -129,16 +140,17 @@ export async function setState(
     readonly type: string
     readonly stateKey: string
     readonly content: JsonObject
+    readonly createdTs?: number | undefined
   },
 ): Promise<string> {
-  const { roomId, sender, type, stateKey, content } = setting
+  const { roomId, sender, type, stateKey, content, createdTs } = setting
   if (type === 'm.room.member') throw invalidParam('A membership is not set this way')
-  return rooms.use(roomId, async (room) => {
+  return rooms.useAsMember(roomId, async (room) => {
     const { durable } = await room.enter(async (): Promise<{ durable: KeptEvent | Promise<KeptEvent> }> => {
       const current = room.head.state.get(type, stateKey)
       if (current && isRepeated(room, current, sender, content)) return { durable: room.durable(current) }
       await checkStateContent(core, room, { type, stateKey, content })
-      return propose(core, room, { type, sender, stateKey, content })
+      return propose(core, room, { type, sender, stateKey, content, createdTs })
     })
     return (await durable).eventId
   })

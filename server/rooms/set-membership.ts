@@ -19,6 +19,8 @@ export interface MembershipWish {
   /** Further keys of the content, as a client gave them with `PUT …/state/m.room.member/…`. */
   readonly extra?: JsonObject
   readonly isGuest?: boolean
+  /** `origin_server_ts` where it is not the time of now. */
+  readonly createdTs?: number | undefined
 }
 
 /**
@@ -47,7 +49,8 @@ export async function setMembership(
     membership,
   }
   if (current && isRepeated(current, sender, content)) return { durable: room.durable(current) }
-  return propose(core, room, { type: 'm.room.member', sender, stateKey: target, content }, accompanying)
+  const { createdTs } = wish
+  return propose(core, room, { type: 'm.room.member', sender, stateKey: target, content, createdTs }, accompanying)
 }
 
 function isRepeated(current: KeptEvent, sender: string, content: JsonObject): boolean {
@@ -65,6 +68,15 @@ async function profileFor(core: RoomsCore, { target, membership }: MembershipWis
     ...(typeof displayname === 'string' && { displayname }),
     ...(typeof avatar_url === 'string' && { avatar_url }),
   }
+}
+
+/**
+ * Lets application services make a user who is to be invited and is not there yet. Takes as long as they need, so it comes
+ * before anything of the room is held up. Spec: application-service-api §Querying.
+ */
+export async function findInvitee(core: RoomsCore, target: string): Promise<void> {
+  if (!core.claims || !isUserId(target) || !core.isLocal(target)) return
+  if (!(await core.accounts.findAccount(target))) await core.claims.askForUser(target)
 }
 
 /** Spec: client-server-api §Invite permission. */
@@ -112,7 +124,11 @@ async function authorisation(core: RoomsCore, room: OpenRoom, userId: string): P
 /** More conditions than these are not looked at. */
 const MAX_CONDITIONS = 100
 
-async function meetsCondition(core: RoomsCore, userId: string, allow: unknown): Promise<boolean> {
+/**
+ * Whether the user is in one of the rooms whose members may join.
+ * @param allow of the room's `m.room.join_rules`
+ */
+export async function meetsCondition(core: RoomsCore, userId: string, allow: unknown): Promise<boolean> {
   if (!Array.isArray(allow)) return false
   for (const condition of allow.slice(0, MAX_CONDITIONS) as readonly unknown[]) {
     const { type, room_id: roomId } = (condition ?? {}) as { readonly type?: unknown; readonly room_id?: unknown }

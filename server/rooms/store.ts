@@ -219,6 +219,20 @@ export const publishedRooms = collection<PublishedRow>({
   indexes: ['rank'],
 })
 
+export type NetworkRoomRow = {
+  readonly key: string
+  readonly instanceId: string
+  readonly roomId: string
+}
+
+/** Rooms listed under networks of application services. */
+export const networkRooms = collection<NetworkRoomRow>({
+  name: 'network-rooms',
+  place: 'home',
+  key: 'key',
+  indexes: ['instanceId'],
+})
+
 export type ChoreRow = {
   /** `profile` or `leave`, and the user ID. */
   readonly key: string

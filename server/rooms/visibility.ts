@@ -72,6 +72,15 @@ export class Sight {
     this.#userId = userId
   }
 
+  /** Told without looking at any event: the user is in the room, whose history was never closed to anybody in it. */
+  get seesAll(): boolean {
+    const { state, joined } = this.#room.visible
+    const setting = state.get('m.room.history_visibility')
+    if (!joined.has(this.#userId) || setting?.replaces !== undefined) return false
+    const visibility = historyVisibilityIn(setting)
+    return visibility === 'shared' || visibility === 'world_readable'
+  }
+
   async maySee(event: KeptEvent): Promise<boolean> {
     if (event.order === null || event.isHidden) return false
     if (await this.#allows(event.groupAfter, event.order)) return true

@@ -155,6 +155,8 @@ export class Journal {
       throw await this.#undo(file, error)
     }
     file.end += bytes.length
+    // Zeros must never be written over records: where there was no room for zeros, the records have grown past them.
+    file.reserved = Math.max(file.reserved, file.end)
     return { journal: file.number, offset }
   }
 

@@ -15,7 +15,7 @@ export interface Matchable {
 type TypeTest = (type: string) => boolean
 
 export class EventMatcher {
-  /** How many events at most, where the filter says so; 1 or more. */
+  /** How many events at most, where the filter says so. */
   readonly limit: number | undefined
   readonly lazyLoadMembers: boolean
   readonly includeRedundantMembers: boolean

@@ -15,7 +15,7 @@ export const MAX_TIMELINE_LIMIT = 200
 export interface SyncFilter {
   /** The same for filters that say the same; names what a client has been sent under it. */
   readonly id: string
-  /** 1 to `MAX_TIMELINE_LIMIT`. */
+  /** 0 to `MAX_TIMELINE_LIMIT`. */
   readonly timelineLimit: number
   readonly includeLeave: boolean
   readonly format: 'client' | 'federation'

@@ -9,21 +9,26 @@ import type { Viewer } from './viewer.ts'
 /** `{"events":[…]}` */
 export const eventsText = (events: readonly string[]): string => `{"events":[${events.join(',')}]}`
 
-/** The events as clients see them, in the format and with the fields that the filter asks for. */
+/**
+ * The events as clients see them, in the format and with the fields that the filter asks for.
+ * @param bundles with what is known of their children
+ */
 export async function renderEvents(
   view: RoomView,
   viewer: Viewer,
   events: readonly RoomEvent[],
+  bundles = false,
 ): Promise<readonly string[]> {
   const { userId, deviceId, filter } = viewer
-  const eventViewer = { userId, deviceId, withRoomId: false, format: filter.format }
+  const eventViewer = { userId, deviceId, withRoomId: false, format: filter.format, bundles }
   const texts: string[] = []
   for (const event of events) texts.push(await view.render(event, eventViewer))
   return filter.pickFields ? texts.map(filter.pickFields) : texts
 }
 
 export async function timelineText(view: RoomView, viewer: Viewer, timeline: Timeline): Promise<string> {
-  const events = await renderEvents(view, viewer, timeline.events)
+  // Where nothing is left out the client gets all children itself. Spec: client-server-api §Aggregations of child events.
+  const events = await renderEvents(view, viewer, timeline.events, timeline.limited)
   const prevBatch = JSON.stringify(timelineToken(timeline.startOrder))
   return `{"events":[${events.join(',')}],"limited":${timeline.limited},"prev_batch":${prevBatch}}`
 }

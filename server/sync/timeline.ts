@@ -49,6 +49,8 @@ export async function collectTimeline(
     to = read.length < size ? from : (read.at(-1)?.order ?? from)
   }
   const limited = found.length > limit || to > from
+  // Nothing is told of the stretch, so that the client pages back from its end.
+  if (limit === 0) return { events: [], limited, startOrder: stretch.to }
   const events = found.slice(0, limit).reverse()
   if (!limited) return { events, limited, startOrder: from }
   return { events, limited, startOrder: found.length > limit ? (events[0]?.order ?? to) : to }

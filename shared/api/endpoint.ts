@@ -2,9 +2,16 @@ import type { Static, TObject, TSchema } from 'typebox'
 
 /**
  * Who may call. `accessToken?` lets a request without a token through, and refuses a wrong one.
+ * `homeserverAccessToken` is what we show to application services: their `hs_token`.
  * `signedRequest` is the X-Matrix authentication between servers.
  */
-export type Auth = 'none' | 'accessToken' | 'accessToken?' | 'appserviceAccessToken' | 'signedRequest'
+export type Auth =
+  | 'none'
+  | 'accessToken'
+  | 'accessToken?'
+  | 'appserviceAccessToken'
+  | 'homeserverAccessToken'
+  | 'signedRequest'
 
 /**
  * One endpoint as both ends agree on it, after the specification's OpenAPI file of the same name.

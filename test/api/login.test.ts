@@ -23,7 +23,7 @@ describe('client-server-api §Login', () => {
   it('offers the password', async () => {
     expect(await server.api().get(LOGIN)).toMatchObject({
       status: 200,
-      body: { flows: [{ type: 'm.login.password' }] },
+      body: { flows: expect.arrayContaining([{ type: 'm.login.password' }]) },
     })
   })
 
@@ -52,10 +52,6 @@ describe('client-server-api §Login', () => {
     ],
     ['one without its type', asUser('', { identifier: { medium: 'email', address: 'a@b' } })],
     ['a phone number', asUser('', { identifier: { type: 'm.id.phone', country: 'GB', phone: '0' } })],
-    [
-      'an application service login',
-      { type: 'm.login.application_service', identifier: { type: 'm.id.user', user: 'alice' } },
-    ],
   ])('answers 403 M_FORBIDDEN to %s', async (_what, body) => {
     expect(await logIn(body)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
   })

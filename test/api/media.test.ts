@@ -163,6 +163,9 @@ describe('client-server-api §Thumbnails', () => {
   it.each([
     ['width=96&height=96&method=crop', { width: 96, height: 96 }],
     ['width=30&height=30&method=crop', { width: 32, height: 32 }],
+    ['width=128&height=128&method=crop', { width: 320, height: 320 }],
+    ['width=900&height=900&method=crop', { width: 800, height: 800 }],
+    ['width=300&height=200&method=crop', { width: 320, height: 240 }],
     ['width=320&height=240&method=scale', { width: 480, height: 240 }],
     ['width=300&height=200', { width: 480, height: 240 }],
   ])('is no smaller than asked: %s of 2000x1000', async (query, expected) => {

@@ -2,7 +2,8 @@
  * The store under load: `node test/bench/store.ts [events] [rooms]` (a million in 500 by default).
  *
  * 1. CPU and time per operation on a fresh store.
- * 2. A large store is made; then another process opens it, uses ten rooms, and says how long that took and what it holds.
+ * 2. A large store is made; then another process opens it, uses ten rooms, and says how long that took and what it holds;
+ *    once more after what a crash leaves in the journal.
  */
 import { spawnSync } from 'node:child_process'
 import { mkdtemp, readdir, rm, stat } from 'node:fs/promises'
@@ -179,6 +180,19 @@ async function fill(dir: string, events: number, roomCount: number): Promise<voi
   process.stdout.write(`stopped in ${seconds(began)}\n`)
 }
 
+/** Changes to many rooms that are in the journal alone, as a crash leaves them. */
+async function leaveInJournal(dir: string, roomCount: number): Promise<void> {
+  await using store = await openStore({ dir, limits: { stopMs: -1 } })
+  for (let i = 0; i < 30_000; i += 20) {
+    await Promise.all(
+      Array.from({ length: 20 }, (_, k) => {
+        const roomId = roomIdOf((i + k) % roomCount)
+        return store.commit(() => [put(timeline, eventRow(roomId, 1_000_000 + i + k), roomId)])
+      }),
+    )
+  }
+}
+
 /** @returns stops watching, and says the longest time that the event loop was held up, in milliseconds */
 function watchLoop(): () => number {
   let longest = 0
@@ -229,6 +243,10 @@ async function sizeOf(folder: string): Promise<number> {
   return sum
 }
 
+function useInProcess(dir: string): void {
+  spawnSync(process.execPath, [fileURLToPath(import.meta.url), 'use', dir, String(Date.now())], { stdio: 'inherit' })
+}
+
 const [first = '1000000', second = '500', third] = process.argv.slice(2)
 if (first === 'use') await use(second, Number(third))
 else {
@@ -242,6 +260,9 @@ else {
   process.stdout.write(
     `on the disk: ${megabytes(await sizeOf(large))}, ${Math.round((await sizeOf(large)) / Number(first))} bytes an event\n`,
   )
-  spawnSync(process.execPath, [fileURLToPath(import.meta.url), 'use', large, String(Date.now())], { stdio: 'inherit' })
+  useInProcess(large)
+  await leaveInJournal(large, Number(second))
+  process.stdout.write(`after a crash, with ${megabytes(await sizeOf(path.join(large, 'journal')))} of journal:\n`)
+  useInProcess(large)
   await rm(folder, { recursive: true })
 }

@@ -1,8 +1,8 @@
-import { spawnSync } from 'node:child_process'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { type Said, saidBy } from '../support/said-by.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 
@@ -38,8 +38,8 @@ export interface SmallHouse {
   plant(files: Readonly<Record<string, string>>): void
   /** Takes out again whatever was planted. */
   clear(): void
-  /** Runs one of package.json's checks; @returns its status and all that it said */
-  check(name: CheckName): { readonly status: number | null; readonly said: string }
+  /** Runs one of package.json's checks. */
+  check(name: CheckName): Promise<Said>
   remove(): void
 }
 
@@ -74,10 +74,7 @@ export function buildSmallHouse(): SmallHouse {
       }
       planted.clear()
     },
-    check(name) {
-      const { status, stdout, stderr } = spawnSync('npm', ['run', '--silent', name], { cwd: house, encoding: 'utf8' })
-      return { status, said: stdout + stderr }
-    },
+    check: (name) => saidBy('npm', ['run', '--silent', name], { cwd: house }),
     remove: () => rmSync(house, { recursive: true, force: true }),
   }
 }

@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
@@ -135,7 +136,7 @@ describe('Every view, wide and narrow, by day and by night, from left and from r
     await makeRecoveryKey(ben.page)
     await ben.page.getByRole('link', { name: /Settings/ }).click()
     await ben.page.getByLabel('The name that people see').fill(LONG)
-    await ben.page.getByRole('button', { name: 'Save' }).click()
+    await ben.page.getByRole('region', { name: 'You', exact: true }).getByRole('button', { name: 'Save' }).click()
     await ben.page.goto(home.url())
     await invite(page, `@ben:${SERVER_NAME}`)
     await look(page, '16-has-been-invited')
@@ -166,7 +167,7 @@ describe('Every view, wide and narrow, by day and by night, from left and from r
     const chooser = page.waitForEvent('filechooser')
     await page.getByRole('button', { name: 'Add a picture or a file' }).click()
     await (await chooser).setFiles([
-      PICTURE,
+      { name: 'icon-512.png', mimeType: 'image/png', buffer: readFileSync(PICTURE) },
       {
         name: `${'a very long name of a file '.repeat(5)}.pdf`,
         mimeType: 'application/pdf',
@@ -182,6 +183,10 @@ describe('Every view, wide and narrow, by day and by night, from left and from r
     await message(page, 'to be removed').getByRole('button', { name: 'More for this message' }).click()
     await page.getByRole('menuitem', { name: 'Remove' }).waitFor()
     await look(page, '20-more')
+    // a menu may close when its window changes its size
+    await page.keyboard.press('Escape')
+    await message(page, 'to be removed').hover()
+    await message(page, 'to be removed').getByRole('button', { name: 'More for this message' }).click()
     await page.getByRole('menuitem', { name: 'Remove' }).click()
     await page.getByRole('dialog').waitFor()
     await look(page, '21-remove')

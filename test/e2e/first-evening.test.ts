@@ -154,6 +154,8 @@ describe('The first evening in a new home', () => {
     await page.getByRole('button', { name: 'Open my messages' }).click()
     await page.getByText('That is not the recovery key of this account.').waitFor()
 
+    // what was typed is still there, to be mended
+    expect(await page.getByRole('textbox', { name: 'Recovery key' }).inputValue()).toContain(recoveryKey[10])
     await page.getByRole('textbox', { name: 'Recovery key' }).fill(recoveryKey.join(' '))
     await page.getByRole('button', { name: 'Open my messages' }).click()
     await page.getByRole('heading', { name: 'Everything is here' }).waitFor()

@@ -1,4 +1,4 @@
-import type { Browser, Page } from 'playwright-core'
+import type { Browser, Page, Response } from 'playwright-core'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
 import { type HomeProcess, SERVER_NAME, startHomeProcess } from './support/home-process.ts'
 import {
@@ -14,6 +14,7 @@ import {
   register,
   say,
   screenshot,
+  sessionOf,
 } from './support/people.ts'
 
 /** The texts that a page shows as sent, in order. Each ends with a dot, to be told from the time after it. */
@@ -21,6 +22,39 @@ async function sentTexts(page: Page): Promise<string[]> {
   return page
     .locator('[data-testid="message"][data-state="sent"]')
     .evaluateAll((lines) => lines.map((line) => /(anna|ben) says \d+(?=\.)/.exec(line.textContent ?? '')?.[0] ?? ''))
+}
+
+async function unsentTexts(page: Page): Promise<string[]> {
+  return page
+    .locator('[data-testid="message"]:is([data-state="waiting"], [data-state="sending"])')
+    .evaluateAll((lines) => lines.map((line) => line.textContent ?? ''))
+}
+
+const isConfirmedSend = (response: Response): boolean =>
+  response.ok() && response.request().method() === 'PUT' && response.url().includes('/send/m.room.encrypted/')
+
+interface Confirmed {
+  readonly roomId: string
+  readonly eventId: string
+}
+
+/** Every event that the server confirms to one of the pages from here on. */
+function confirmedEvents(pages: readonly Page[]): readonly Confirmed[] {
+  const confirmed: Confirmed[] = []
+  for (const page of pages) {
+    page.on('response', (response) => {
+      const roomId = /\/rooms\/([^/]+)\/send\//.exec(response.url())?.[1]
+      if (!roomId || !isConfirmedSend(response)) return
+      response
+        .json()
+        .then((body: { event_id: string }) => {
+          confirmed.push({ roomId: decodeURIComponent(roomId), eventId: body.event_id })
+        })
+        // the server was killed in the middle of its answer: nothing was confirmed
+        .catch(() => undefined)
+    })
+  }
+  return confirmed
 }
 
 describe('A server that is killed while people are writing', () => {
@@ -71,18 +105,28 @@ describe('A server that is killed while people are writing', () => {
         }),
       )
     }
-    const answered = anna.page.waitForResponse((response) => response.url().includes('/send/') && response.ok())
-    const writing = write(1, 8)
-    await answered
+    const confirmed = confirmedEvents(people.map(({ page }) => page))
+    const bothConfirmed = Promise.all(people.map(({ page }) => page.waitForResponse(isConfirmedSend)))
+    const writing = write(1, 10)
+    await bothConfirmed
     await home.kill()
     await writing
-    const confirmed = [...(await sentTexts(anna.page)), ...(await sentTexts(ben.page))]
-    expect(confirmed).toContain('anna says 0')
+    const beforeTheKill = [...confirmed]
+    expect(beforeTheKill.length).toBeGreaterThanOrEqual(2)
+    // both had more to say than the server could confirm
+    for (const { page } of people) expect((await unsentTexts(page)).length).toBeGreaterThan(0)
 
-    await write(9, 12)
+    await write(11, 12)
     await anna.page.getByText('No connection to your home.').waitFor()
     await screenshot(anna.page, '20-no-connection')
     await home.start()
+    // what had been confirmed to either page is at the server, asked by its event ID
+    const { accessToken } = await sessionOf(anna.page)
+    for (const { roomId, eventId } of beforeTheKill) {
+      const path = `/_matrix/client/v3/rooms/${encodeURIComponent(roomId)}/event/${encodeURIComponent(eventId)}`
+      const answer = await fetch(home.url() + path, { headers: { authorization: `Bearer ${accessToken}` } })
+      expect(await answer.json()).toMatchObject({ event_id: eventId, type: 'm.room.encrypted' })
+    }
 
     const all = people
       .flatMap(({ name }) => Array.from({ length: 12 }, (_, at) => `${name} says ${at + 1}`))

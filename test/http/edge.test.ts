@@ -348,6 +348,19 @@ describe('bodies', () => {
     expect([response.status, await response.json()]).toEqual([200, {}])
   })
 
+  it('takes null for an optional key that is left out, but not for one that is needed or a value within', async () => {
+    const put = async (body: unknown): Promise<unknown> => {
+      const init = { method: 'PUT', body: JSON.stringify(body) }
+      return (await raw('/_matrix/client/v3/rooms/!r:hearth.test/echo', init)).json()
+    }
+    expect(await put({ name: null, other: null })).toEqual(expect.objectContaining({ body: { other: null } }))
+    expect(await put({ name: 'x', by_name: null })).toEqual(expect.objectContaining({ body: { name: 'x' } }))
+    expect(await put({ by_name: { a: null } })).toMatchObject({ errcode: 'M_BAD_JSON' })
+    expect(await put({ name: null, by_name: 5 })).toMatchObject({ errcode: 'M_BAD_JSON' })
+    const init = { method: 'POST', body: '{"needed":null}', headers: { authorization: 'Bearer good' } }
+    expect((await raw('/_matrix/client/v3/secret', init)).status).toBe(400)
+  })
+
   it('refuses one that is declared too long with 413 M_TOO_LARGE, and the connection goes on', async () => {
     const body = JSON.stringify({ a: 'x'.repeat(5_000_000) })
     const response = await putEcho(body)

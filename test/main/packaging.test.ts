@@ -1,5 +1,4 @@
-import { spawnSync } from 'node:child_process'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { extractAll, listPackage } from '@electron/asar'
@@ -10,6 +9,7 @@ import { parse } from 'yaml'
 import { prepareHomeFolder } from '../../main/homeserver/home-folder.ts'
 import { readyAddress } from '../../main/homeserver/start-home.ts'
 import { createApi } from '../support/api.ts'
+import { saidBy } from '../support/said-by.ts'
 import { killWhatRuns, root, run } from './running-program.ts'
 
 const text = readFileSync(new URL('../../electron-builder.yml', import.meta.url), 'utf8')
@@ -59,25 +59,25 @@ describe.runIf(process.platform === 'linux')('the packed app', () => {
   const packed = join(folder, 'app')
   let files: readonly string[]
 
-  beforeAll(() => {
-    spawnSync(process.execPath, ['main/launch/prepare.mjs'], { cwd: root })
+  beforeAll(async () => {
+    await saidBy(process.execPath, ['main/launch/prepare.mjs'], { cwd: root })
     const electron = join(folder, 'electron')
     for (const name of ['locales', 'resources']) mkdirSync(join(electron, name), { recursive: true })
     writeFileSync(join(electron, 'electron'), STUB_PROGRAM, { mode: 0o755 })
     writeFileSync(join(electron, 'version'), packageJson.devDependencies.electron.replace('^', ''))
-    const builder = spawnSync(
+    const builder = await saidBy(
       process.execPath,
       [
         join(root, 'node_modules/electron-builder/cli.js'),
         ...['--linux', 'dir', '--publish', 'never'],
         ...[`-c.electronDist=${electron}`, `-c.directories.output=${join(folder, 'out')}`],
       ],
-      { cwd: root, encoding: 'utf8' },
+      { cwd: root },
     )
-    if (builder.status !== 0) throw new Error(builder.stdout + builder.stderr)
+    if (builder.status !== 0) throw new Error(builder.all)
     files = listPackage(join(resources, 'app.asar'), { isPack: false }).map((path) => path.slice(1))
     extractAll(join(resources, 'app.asar'), packed)
-  })
+  }, 300_000)
   afterAll(async () => {
     await killWhatRuns()
     rmSync(folder, { recursive: true, force: true })
@@ -95,7 +95,7 @@ describe.runIf(process.platform === 'linux')('the packed app', () => {
   it('holds no sources, no tests, no maps, and of the packages only the native one with what it loads', () => {
     expect(files.filter((path) => /\.([cm]?tsx?|vue|map)$/.test(path))).toEqual([])
     const top = new Set(files.map((path) => path.split('/')[0]))
-    expect([...top].sort()).toEqual(['main', 'node_modules', 'package.json', 'renderer', 'server'])
+    expect([...top].sort()).toEqual(['LICENSE', 'main', 'node_modules', 'package.json', 'renderer', 'server'])
     const inRooms = files.filter((path) => /^(main|server|renderer)\/./.test(path))
     expect(inRooms.filter((path) => !/^(main|server|renderer)\/dist(\/|$)|^main\/assets(\/tray|$)/.test(path))).toEqual(
       [],
@@ -115,8 +115,11 @@ describe.runIf(process.platform === 'linux')('the packed app', () => {
     expect(statSync(join(resources, 'app.asar')).size).toBeLessThan(20 * MIB)
   })
 
-  it('carries the license of every package that is built into it', () => {
+  it('carries its own license, and that of every package that is built or packed into it', () => {
     for (const name of ['main', 'server', 'renderer']) expect(files).toContain(`${name}/dist/licenses.md`)
+    expect(files).toEqual(expect.arrayContaining(['LICENSE', 'node_modules/sharp/LICENSE']))
+    const [libvips] = readdirSync(join(resources, 'licenses')).filter((name) => name.startsWith('sharp-libvips-'))
+    expect(readFileSync(join(resources, 'licenses', libvips as string, 'README.md'), 'utf8')).toContain('LGPLv3')
   })
 
   it('turns off what would let others run code in it', async () => {

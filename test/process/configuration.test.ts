@@ -107,6 +107,13 @@ describe('interop/server-process §Configuration', () => {
   })
 
   it.each([
+    ['a key', { ...minimal, unknown_key: 1 }, 'unknown_key is unknown'],
+    ['a key within another', { ...minimal, outbound: { proxy: 'x' } }, 'outbound.proxy is unknown'],
+  ])('says of %s that it does not know it', (_what, value, message) => {
+    expect(() => readConfig(value, '/x')).toThrow(message)
+  })
+
+  it.each([
     ['an unknown key', { colour: 'red' }, 'colour'],
     ['a missing key', { server_name: undefined }, 'server_name'],
     ['a value of the wrong kind', { registration: { open: 'yes' } }, 'registration.open'],

@@ -100,6 +100,8 @@ export function describeEngine(engine: Engine): void {
       '\u0000\u0001\u001f\u007f',
       '"\\\n\r\t',
       '\ufeffbom',
+      '['.repeat(5_000) + ']'.repeat(5_000),
+      '{"m.mentions":{"$set":1}}',
       'x'.repeat(1024 * 1024),
     ]
     it('gives every text back as it was', async () => {

@@ -56,6 +56,20 @@ describe('a full disk', () => {
     expect(again.position).toBe(2)
   })
 
+  it('takes what still fits, and keeps it when there is room for more', async () => {
+    const disk = new SimulatedDisk(21)
+    const open = opener(disk)
+    const store = await open()
+    disk.capacity = disk.usedBytes + 1_000
+    await store.commit(() => [note('a')])
+    await store.commit(() => [note('b')])
+    disk.capacity = Number.POSITIVE_INFINITY
+    await store.commit(() => [note('c')])
+    disk.powerCut()
+    await using again = await open()
+    expect(await ids(again)).toBe('abc')
+  })
+
   it('refuses all that waits behind the one that did not fit, so that positions have no gaps', async () => {
     const disk = new SimulatedDisk(2)
     await using store = await opener(disk)()
@@ -182,6 +196,23 @@ describe('an error of the disk', () => {
     expect(await same.count(lines)).toBeGreaterThanOrEqual(acknowledged)
   })
 
+  it('that made it read-only keeps a checkpoint from writing, too', async () => {
+    const disk = new SimulatedDisk(18)
+    const store = await opener(disk)()
+    await store.commit(() => [note('a')])
+    disk.fault = ({ kind }) => (kind === 'sync' ? failure('EIO', 'bad') : undefined)
+    await expect(store.checkpoint()).rejects.toMatchObject({ name: 'StorageFailed' })
+    const writes: string[] = []
+    disk.fault = ({ kind, path }) => {
+      if (kind === 'write' || kind === 'rename') writes.push(path)
+      return undefined
+    }
+    await expect(store.checkpoint()).rejects.toMatchObject({ name: 'StorageFailed' })
+    await expect(store.commit(() => [note('b')])).rejects.toMatchObject({ name: 'StorageFailed' })
+    await store[Symbol.asyncDispose]()
+    expect(writes).toEqual([])
+  })
+
   it('on reading a segment is told to the reader alone', async () => {
     const disk = new SimulatedDisk(9)
     await using store = await opener(disk)({ segmentRows: 16, cacheBytes: 1 })
@@ -193,6 +224,21 @@ describe('an error of the disk', () => {
     expect(await room.get(lines, 59)).toEqual({ n: 59, text: 'line 59' })
     disk.fault = () => undefined
     expect(await room.get(lines, 1)).toEqual({ n: 1, text: 'line 1' })
+  })
+})
+
+describe('too many open files', () => {
+  it('for the next file of the journal are no reason to refuse a commit', async () => {
+    const disk = new SimulatedDisk(19)
+    const open = opener(disk)
+    const store = await open({ journalFileBytes: 100 })
+    disk.fault = ({ kind, path }) => (kind === 'create' ? failure('EMFILE', path) : undefined)
+    for (const id of ['a', 'b', 'c']) await store.commit(() => [note(id, 'x'.repeat(200))])
+    disk.fault = () => undefined
+    await store.commit(() => [note('d')])
+    disk.powerCut()
+    await using again = await open()
+    expect(await ids(again)).toBe('abcd')
   })
 })
 
@@ -357,6 +403,26 @@ describe('damage stops the start and names the file', () => {
     expect(opened.map(({ status }) => status).sort()).toEqual(['fulfilled', 'rejected'])
     const refused = opened.find((result) => result.status === 'rejected')
     expect(refused).toMatchObject({ reason: { name: 'StoreDamaged', message: expect.stringContaining('/rooms/') } })
+  })
+
+  it("in a room's snapshot does not keep the journal of all from getting shorter", async () => {
+    const disk = new SimulatedDisk(20)
+    const open = opener(disk)
+    const store = await open()
+    await store.commit(() => [put(lines, { n: 1, text: 'long '.repeat(60_000) }, '!r')])
+    {
+      using _room = await store.openRoom('!r')
+      await store.checkpoint()
+    }
+    disk.powerCut()
+    disk.damage(disk.files().find((path) => path.includes('/rooms/') && path.includes('/snapshot-')) as string, flip)
+    await using again = await open()
+    for (let n = 2; n < 40; n++) {
+      await again.commit(() => [line(n)])
+      await again.checkpoint()
+    }
+    expect(disk.files().filter((file) => file.endsWith('.journal'))).toHaveLength(1)
+    await expect(again.openRoom('!r')).rejects.toMatchObject({ name: 'StoreDamaged' })
   })
 
   it('in a segment is told to who reads there', async () => {

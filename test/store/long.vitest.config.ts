@@ -3,5 +3,5 @@ import usual from '../vitest.config.ts'
 
 /** `npm run test:store-long`: the store's random tests, with ten times the kills, power cuts and seeds. */
 export default mergeConfig(usual, {
-  test: { include: ['test/store/**/*.test.ts'], provide: { isLong: true }, testTimeout: 120_000 },
+  test: { include: ['test/store/**/*.test.ts'], provide: { isLong: true }, testTimeout: 900_000 },
 })

@@ -1,7 +1,7 @@
 import { afterAll, describe, expect, it } from 'vitest'
 import { type Op, openStore } from '../../server/store/index.ts'
 import { type Seeded, seeded } from '../support/seeded.ts'
-import { SimulatedDisk } from '../support/simulated-disk.ts'
+import { isAfterEnd, SimulatedDisk } from '../support/simulated-disk.ts'
 import { expectSame, modelOf, RandomCommits } from './random-commits.ts'
 import { rounds, tightLimits } from './rounds.ts'
 
@@ -43,7 +43,7 @@ class Lives {
         if (random.chance(0.05)) await store.checkpoint()
       }
     } catch (error) {
-      if (!hasEnded(error)) throw new Error(`seed ${this.#seed}`, { cause: error })
+      if (!isAfterEnd(error)) throw new Error(`seed ${this.#seed}`, { cause: error })
     }
   }
 
@@ -62,12 +62,6 @@ class Lives {
     totals.acknowledged++
     this.#seen = Math.max(this.#seen, position)
   }
-}
-
-function hasEnded(error: unknown): boolean {
-  for (let at = error; at instanceof Error; at = at.cause)
-    if (at.message.includes('this process has ended')) return true
-  return false
 }
 
 describe('the store has every acknowledged commit, and none by half', () => {

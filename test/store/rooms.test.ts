@@ -112,6 +112,23 @@ describe('leases of rooms', () => {
     await again?.[Symbol.asyncDispose]()
   })
 
+  it('are not needed to save a room, which is closed again where it had to be opened for that', async () => {
+    const [disk, store] = await filled({ openRooms: 1 })
+    // A room gets a delta with each of these, and a snapshot when there are many.
+    let isSnapshot = false
+    disk.fault = ({ kind, path }) => {
+      isSnapshot ||= kind === 'rename' && path.includes('/snapshot-')
+      return undefined
+    }
+    for (let i = 0; !isSnapshot && i < 50; i++) {
+      await store.commit(() => [put(members, row('b'), '!4')])
+      await store.checkpoint()
+    }
+    expect(isSnapshot).toBe(true)
+    expect(await roomReads(disk, () => visit(store, '!4'))).toBe(1)
+    await store[Symbol.asyncDispose]()
+  })
+
   it('of a room that ended leave none of its files', async () => {
     const [disk, store] = await filled({})
     const before = disk.files().filter((file) => file.includes('/rooms/')).length

@@ -158,6 +158,34 @@ describe('sealed segments', () => {
     }
   })
 
+  it('never get the name of another file that was read before', async () => {
+    const definition = { name: 'pairs', place: 'room', key: 'n', segmented: true } as const
+    type Pair = { n: number; up: number; down: number }
+    const disk = new SimulatedDisk(4)
+    const bare = collection<Pair>({ ...definition, indexes: [] })
+    {
+      await using store = await openStore({ dir: '/store', disk: disk.connect(), limits: { segmentRows: 16 } })
+      using _room = await store.openRoom('!r')
+      await store.commit(() => Array.from({ length: 200 }, (_, n) => put(bare, { n, up: n, down: -n }, '!r')))
+      await store.checkpoint()
+    }
+    const pairs = collection<Pair>({ ...definition, indexes: ['up', 'down'] })
+    await using store = await openStore({
+      dir: '/store',
+      disk: disk.connect(),
+      limits: { segmentRows: 16, openRooms: 1 },
+    })
+    // The files of these indexes are kept by the next snapshot, which does not come: they are made anew each time.
+    for (const index of ['up', 'down', 'up'] as const) {
+      {
+        using room = await store.openRoom('!r')
+        const found = await room.range(pairs, { index, limit: 3 })
+        expect(found.map((row) => row.n)).toEqual(index === 'up' ? [0, 1, 2] : [199, 198, 197])
+      }
+      using _other = await store.openRoom('!other')
+    }
+  })
+
   it('show a reader one moment, while rows are added, changed and sealed around it', async () => {
     const disk = new SimulatedDisk(3)
     const store = await openStore({ dir: '/store', disk: disk.connect(), limits: { ...limits, sliceMs: 0 } })

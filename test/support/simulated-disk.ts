@@ -65,11 +65,11 @@ export class SimulatedDisk {
     // The check and the effect are one step, so that no power cut comes in between.
     const act: Act = async (kind, file, effect) => {
       await Promise.resolve()
-      if (this.#session !== session) throw failure('EIO', 'this process has ended')
+      if (this.#session !== session) throw failure('EIO', ended)
       const number = ++this.operations
       if (number >= this.cutAt) this.powerCut()
       else if (number >= this.killAt) this.kill()
-      if (this.#session !== session) throw failure('EIO', 'this process has ended')
+      if (this.#session !== session) throw failure('EIO', ended)
       const error = this.fault({ kind, path: file })
       if (error) throw error
       return effect()
@@ -247,6 +247,14 @@ type Act = <T>(kind: Operation['kind'], file: string, effect: () => T) => Promis
 export function failure(code: string, message: string): NodeJS.ErrnoException {
   return Object.assign(new Error(`${code}: ${message}`), { code })
 }
+
+/** Whether the error comes from a process going on after it was killed, or the power was cut. */
+export function isAfterEnd(error: unknown): boolean {
+  for (let at = error; at instanceof Error; at = at.cause) if (at.message.includes(ended)) return true
+  return false
+}
+
+const ended = 'this process has ended'
 
 function apply(names: Map<string, Inode>, naming: Naming): void {
   for (const [name, inode] of naming) {

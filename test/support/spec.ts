@@ -3,6 +3,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { dirname, join, resolve } from 'node:path'
 import { fileURLToPath } from 'node:url'
 import { parse } from 'yaml'
+import type { Auth } from '../../shared/api/endpoint.ts'
 
 export const specFolder = fileURLToPath(new URL('../../../shared/spec', import.meta.url))
 
@@ -36,7 +37,7 @@ export interface Operation {
   readonly url: string
   /** Relative to the specification's folder. */
   readonly file: string
-  readonly auth: 'none' | 'accessToken' | 'accessToken?' | 'appserviceAccessToken' | 'signedRequest'
+  readonly auth: Auth
   readonly isRateLimited: boolean
   readonly isDeprecated: boolean
   readonly parameters: readonly Parameter[]
@@ -73,7 +74,7 @@ export function requireSpec(): void {
 }
 
 /** All operations of one API, by file and path. */
-export function listOperations(api: 'client-server' | 'server-server'): readonly Operation[] {
+export function listOperations(api: 'client-server' | 'server-server' | 'application-service'): readonly Operation[] {
   requireSpec()
   const folder = join('data/api', api)
   return readdirSync(join(specFolder, folder))
@@ -119,6 +120,7 @@ function authOf({ security = [] }: OpenApiOperation): Operation['auth'] {
     return security.some((one) => Object.keys(one).length === 0) ? 'accessToken?' : 'accessToken'
   }
   if (schemes.some((scheme) => scheme.startsWith('appservice'))) return 'appserviceAccessToken'
+  if (schemes.includes('homeserverAccessToken')) return 'homeserverAccessToken'
   return schemes.includes('signedRequest') ? 'signedRequest' : 'none'
 }
 

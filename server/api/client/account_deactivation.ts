@@ -1,11 +1,12 @@
 import { deactivateAccount } from '../../../shared/api/client/account_deactivation.ts'
 import { forbidden } from '../../../shared/matrix/errors.ts'
-import type { Accounts } from '../../accounts/index.ts'
+import { type Accounts, requireLegacySession } from '../../accounts/index.ts'
 import { type Route, route } from '../../http/route.ts'
 import { PASSWORD, type Uia } from '../../http/uia.ts'
 
 export const accountDeactivationRoutes = (accounts: Accounts, uia: Uia): readonly Route[] => [
   route(deactivateAccount, async ({ body, requester, request }) => {
+    requireLegacySession(requester)
     const userId = requester?.userId ?? null
     const call = { operation: 'deactivateAccount', body, userId, flows: [[PASSWORD]], ip: request.ip }
     return uia.run(call, async (provenUserId) => {

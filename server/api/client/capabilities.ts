@@ -17,10 +17,16 @@ export function capabilitiesRoutes(options: { readonly defaultRoomVersion: strin
     'm.get_login_token': { enabled: false },
     'm.profile_fields': { enabled: true },
   }
-  const forAdmins = { ...capabilities, 'm.account_moderation': { lock: true, suspend: true } }
+  const forAdmins = { 'm.account_moderation': { lock: true, suspend: true } }
+  // Passwords of OAuth sessions are changed on the account page.
+  const forOAuth = { 'm.change_password': { enabled: false } }
   return [
     route(getCapabilities, async ({ requester }) => ({
-      capabilities: requester.isAdmin ? forAdmins : capabilities,
+      capabilities: {
+        ...capabilities,
+        ...(requester.isAdmin && forAdmins),
+        ...(requester.oauthClientId !== undefined && forOAuth),
+      },
     })),
   ]
 }

@@ -4,6 +4,6 @@ import type { Rooms } from '../../rooms/index.ts'
 
 export const createRoomRoutes = (rooms: Pick<Rooms, 'createRoom'>): readonly Route[] => [
   route(createRoom, async ({ body, requester }) => ({
-    room_id: await rooms.createRoom({ ...body, creator: requester.userId }),
+    room_id: await rooms.createRoom({ ...body, creator: requester.userId, appserviceId: requester.appservice?.id }),
   })),
 ]

@@ -4,15 +4,18 @@ import {
   getRoomIdByAlias,
   setRoomAlias,
 } from '../../../shared/api/client/directory.ts'
+import type { Requester } from '../../accounts/index.ts'
 import { type Route, route } from '../../http/route.ts'
 import type { Rooms } from '../../rooms/index.ts'
 
 type Used = 'addAlias' | 'removeAlias' | 'resolve' | 'listAliases'
 
+const callerOf = ({ userId, appservice }: Requester) => ({ userId, appserviceId: appservice?.id })
+
 /** @param serverName of this server, which knows the rooms that its aliases lead to */
 export const directoryRoutes = (rooms: Pick<Rooms, Used>, serverName: string): readonly Route[] => [
   route(setRoomAlias, async ({ path, body, requester }) => {
-    await rooms.addAlias({ alias: path.roomAlias, roomId: body.room_id, userId: requester.userId })
+    await rooms.addAlias({ alias: path.roomAlias, roomId: body.room_id, ...callerOf(requester) })
     return {}
   }),
 
@@ -22,7 +25,7 @@ export const directoryRoutes = (rooms: Pick<Rooms, Used>, serverName: string): r
   })),
 
   route(deleteRoomAlias, async ({ path, requester }) => {
-    await rooms.removeAlias({ alias: path.roomAlias, userId: requester.userId, isAdmin: requester.isAdmin })
+    await rooms.removeAlias({ alias: path.roomAlias, isAdmin: requester.isAdmin, ...callerOf(requester) })
     return {}
   }),
 

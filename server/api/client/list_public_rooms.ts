@@ -40,7 +40,8 @@ export function listPublicRoomsRoutes(rooms: Pick<Rooms, Used>, serverName: stri
         since: body.since,
         searchTerm: body.filter?.generic_search_term,
         roomTypes: body.filter?.room_types,
-        networkId: body.include_all_networks === true ? undefined : body.third_party_instance_id,
+        networkId: body.include_all_networks === true ? undefined : body.third_party_instance_id || undefined,
+        allNetworks: body.include_all_networks,
       }),
     ),
   ]

@@ -1,12 +1,26 @@
 import { checkUsernameAvailability, register } from '../../../shared/api/client/registration.ts'
 import { MatrixError, missingParam } from '../../../shared/matrix/errors.ts'
 import type { Accounts } from '../../accounts/index.ts'
+import { APPLICATION_SERVICE, type Appservices } from '../../appservices/index.ts'
 import { type Route, route } from '../../http/route.ts'
 import { DUMMY, type Uia } from '../../http/uia.ts'
 import { sessionReply, sessionRequestOf } from '../session-reply.ts'
 
-export const registrationRoutes = (accounts: Accounts, uia: Uia): readonly Route[] => [
+export const registrationRoutes = (
+  accounts: Accounts,
+  uia: Uia,
+  appservices: Pick<Appservices, 'requireToken' | 'requireOwnUsername'>,
+): readonly Route[] => [
   route(register, async ({ query, body, request }) => {
+    if (body.type === APPLICATION_SERVICE) {
+      const appservice = appservices.requireToken(request.accessToken)
+      const { username } = body
+      if (username === undefined) throw missingParam("'username' is missing")
+      appservices.requireOwnUsername(appservice, username)
+      const session = body.inhibit_login ? null : sessionRequestOf(body)
+      const made = await accounts.register({ username, password: null, appserviceId: appservice.id, session })
+      return made.session ? sessionReply(made.session) : { user_id: made.userId }
+    }
     if (query.kind === 'guest') {
       throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 403, 'This server has no guest accounts')
     }

@@ -3,7 +3,14 @@ import { type Route, route } from '../../http/route.ts'
 import type { Rooms } from '../../rooms/index.ts'
 
 export const roomStateRoutes = (rooms: Pick<Rooms, 'setState'>): readonly Route[] => [
-  route(setRoomStateWithKey, async ({ path: { roomId, eventType, stateKey }, body, requester }) => ({
-    event_id: await rooms.setState({ roomId, requester, type: eventType, stateKey, content: body }),
+  route(setRoomStateWithKey, async ({ path: { roomId, eventType, stateKey }, query, body, requester }) => ({
+    event_id: await rooms.setState({
+      roomId,
+      requester,
+      type: eventType,
+      stateKey,
+      content: body,
+      createdTs: requester.appservice && query.ts,
+    }),
   })),
 ]

@@ -15,6 +15,8 @@ export const EventFilter = Type.Object(eventFilterProperties)
 /** Spec: data/api/client-server/definitions/room_event_filter.yaml. */
 export const RoomEventFilter = Type.Object({
   ...eventFilterProperties,
+  // The specification says "greater than 0"; bots in use say by 0 that they want no timeline.
+  limit: Type.Optional(Type.Integer({ minimum: 0 })),
   unread_thread_notifications: Type.Optional(Type.Boolean()),
   lazy_load_members: Type.Optional(Type.Boolean()),
   include_redundant_members: Type.Optional(Type.Boolean()),

@@ -13,7 +13,13 @@ export const getLoginFlows = endpoint({
   query: Type.Object({}),
   body: null,
   reply: Type.Object({
-    flows: Type.Array(Type.Object({ type: Type.String(), get_login_token: Type.Optional(Type.Boolean()) })),
+    flows: Type.Array(
+      Type.Object({
+        type: Type.String(),
+        get_login_token: Type.Optional(Type.Boolean()),
+        oauth_aware_preferred: Type.Optional(Type.Boolean()),
+      }),
+    ),
   }),
   errors: {},
 })

@@ -14,6 +14,8 @@ export const register = endpoint({
   query: Type.Object({ kind: Type.Optional(Type.Union([Type.Literal('guest'), Type.Literal('user')])) }),
   body: Type.Object({
     auth: Type.Optional(AuthData),
+    /** `m.login.application_service`, for those. */
+    type: Type.Optional(Type.String()),
     username: Type.Optional(Type.String()),
     password: Type.Optional(Type.String()),
     device_id: Type.Optional(Type.String()),

@@ -15,7 +15,8 @@ export const sendMessage = endpoint({
     eventType: Type.String({ minLength: 1 }),
     txnId: Type.String({ minLength: 1, maxLength: 255 }),
   }),
-  query: Type.Object({}),
+  // `ts` only means something together with an application service's token.
+  query: Type.Object({ ts: Type.Optional(Type.Integer({ minimum: 0 })) }),
   body: AnyObject,
   reply: Type.Object({ event_id: EventId }),
   errors: { M_DUPLICATE_ANNOTATION: 400 },

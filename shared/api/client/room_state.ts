@@ -15,7 +15,8 @@ export const setRoomStateWithKey = endpoint({
   auth: 'accessToken',
   rateLimited: false,
   path: Type.Object({ roomId: RoomId, eventType: Type.String({ minLength: 1 }), stateKey: Type.String() }),
-  query: Type.Object({}),
+  // `ts` only means something together with an application service's token.
+  query: Type.Object({ ts: Type.Optional(Type.Integer({ minimum: 0 })) }),
   body: AnyObject,
   reply: Type.Object({ event_id: EventId }),
   errors: { M_INVALID_PARAM: 400, M_BAD_ALIAS: 400, M_FORBIDDEN: 403, M_INVITE_BLOCKED: 403 },

@@ -101,6 +101,37 @@ describe('client-server-api §Restricted rooms', () => {
     },
   )
 
+  it.each(['10', '11', '12'])(
+    'lets in members of an allowed room where others may knock (version %s)',
+    async (version) => {
+      const space = await newRoom(alice, { preset: 'public_chat' })
+      const roomId = await newRoom(alice, {
+        room_version: version,
+        initial_state: [
+          {
+            type: 'm.room.join_rules',
+            content: { join_rule: 'knock_restricted', allow: [{ type: 'm.room_membership', room_id: space }] },
+          },
+        ],
+      })
+      expect(await join(bob, roomId)).toMatchObject(forbidden)
+      expect(await knock(bob, roomId)).toMatchObject({ status: 200 })
+      await join(bob, space)
+      expect(await join(bob, roomId)).toMatchObject({ status: 200 })
+      const { body } = await getState(alice, roomId, 'm.room.member', bob.userId)
+      expect(body).toMatchObject({ membership: 'join', join_authorised_via_users_server: alice.userId })
+      await leave(bob, roomId)
+      await act(alice, 'invite', roomId, bob)
+      await leave(bob, space)
+      // "If the user has an invite to the room then the restrictions will not affect them."
+      expect(await join(bob, roomId)).toMatchObject({ status: 200 })
+      // "The user does not need to maintain the conditions in order to stay a member of the room."
+      expect(await setState(bob, roomId, 'm.room.member', { membership: 'join' }, bob.userId)).toMatchObject({
+        status: 200,
+      })
+    },
+  )
+
   it('vouches for nobody where none of us has the power to invite', async () => {
     const space = await newRoom(alice, { preset: 'public_chat' })
     const roomId = await newRoom(alice, {

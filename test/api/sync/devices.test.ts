@@ -22,6 +22,22 @@ describe('client-server-api §Send-to-Device messaging, Extensions to /sync', ()
     expect(notes(await rig.sync(alice))).toEqual([])
   })
 
+  it('tells requests with the same transaction ID apart by the type that their path names', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const bob = await server.register('bob')
+    const { next_batch: since } = await rig.sync(alice)
+    for (const [type, n] of [
+      ['org.example.a', 1],
+      ['org.example.a', 2],
+      ['org.example.b', 3],
+    ] as const) {
+      const messages = { [alice.userId]: { [alice.deviceId]: { n } } }
+      await bob.api.put(`/_matrix/client/v3/sendToDevice/${type}/same`, { messages })
+    }
+    expect(notes(await rig.sync(alice, { since }))).toEqual([1, 3])
+  })
+
   it('gives many in portions, in order and without loss, and does not wait between them', async () => {
     await using server = await startTestServer()
     const alice = await server.register('alice')
@@ -96,6 +112,19 @@ describe('client-server-api §End-to-end encryption, Extensions to /sync', () =>
     expect(body.device_lists).toEqual({ changed: [bob.userId], left: [] })
     await uploadKeys(alice)
     expect((await rig.sync(alice, { since: body.next_batch })).device_lists?.changed).toEqual([alice.userId])
+  })
+
+  it('names users who renamed a device with keys: the name comes with the keys', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const bob = await server.register('bob')
+    const roomId = await rig.createRoom(alice, { initial_state: [encrypted] })
+    await rig.join(bob, roomId)
+    await uploadKeys(bob)
+    const { next_batch: since } = await rig.sync(alice)
+    const waiting = rig.sync(alice, { since, timeout: 60_000 })
+    await bob.api.put(`/_matrix/client/v3/devices/${bob.deviceId}`, { display_name: 'Attic' })
+    expect((await waiting).device_lists).toEqual({ changed: [bob.userId], left: [] })
   })
 
   it('names users who come into a room, and those who share none any longer', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { messages } from '../../support/room-calls.ts'
 import { type Person, startTestServer, type TestServer } from '../../support/test-server.ts'
 import * as rig from '../../sync/rig.ts'
 
@@ -92,6 +93,20 @@ describe('client-server-api §Filtering', () => {
     const room = rig.mustJoined(await rig.sync(alice, { filter }), roomId)
     expect(rig.bodies(room)).toEqual(['stored'])
     expect(room.timeline.events).toHaveLength(1)
+  })
+
+  it('gives a timeline of no events where the limit is 0, with all state and a place to page back from', async () => {
+    const { next_batch: since } = await rig.sync(alice)
+    await rig.setState(alice, roomId, 'm.room.topic', { topic: 'behind no timeline' })
+    await rig.say(alice, roomId, 'the newest')
+    const filter = rig.filterText({ room: { timeline: { limit: 0 } } })
+    for (const query of [{ filter }, { filter, since }]) {
+      const { timeline, state } = rig.mustJoined(await rig.sync(alice, query), roomId)
+      expect(timeline).toMatchObject({ events: [], limited: true })
+      expect(state?.events.find(({ type }) => type === 'm.room.topic')?.content.topic).toBe('behind no timeline')
+      const page = await messages(alice, roomId, { from: timeline.prev_batch, limit: 1 })
+      expect(page.body.chunk.map(({ content }) => content.body)).toEqual(['the newest'])
+    }
   })
 
   it('applies types with wildcards, and exclusions before inclusions', async () => {

@@ -10,7 +10,7 @@ const OPTIONS = {
 
 /** What axe finds in the page as it is, best-practice rules included. */
 export async function axeFindings(page: Page): Promise<string[]> {
-  const { violations } = await new AxeBuilder({ page }).options(OPTIONS).analyze()
+  const { violations } = await new AxeBuilder({ page }).options(OPTIONS as object).analyze()
   return violations.map(
     ({ id, nodes }) => `${id}: ${nodes.map((node) => `${node.html} (${node.failureSummary})`).join(' ')}`,
   )

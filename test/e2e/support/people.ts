@@ -101,6 +101,11 @@ export async function makeRecoveryKey(page: Page): Promise<readonly string[]> {
   return groups
 }
 
+/** The session that a page has open, to ask the server what the page cannot. */
+export async function sessionOf(page: Page): Promise<{ userId: string; accessToken: string }> {
+  return JSON.parse((await page.evaluate(() => localStorage.getItem('hearth.session'))) ?? '{}')
+}
+
 export async function makeRoom(page: Page, name: string, topic = ''): Promise<void> {
   await page.getByRole('button', { name: 'New', exact: true }).click()
   await page.getByRole('menuitem', { name: 'New room' }).click()

@@ -1,0 +1,34 @@
+import type { RoomsCore } from './core.ts'
+import { findEventByTime, type TimedEvent, type TimeWish } from './find-by-time.ts'
+import { type HierarchyPage, type HierarchyWish, readHierarchy } from './hierarchy.ts'
+import type { OpenRooms } from './open-rooms.ts'
+import { type RelationsPage, type RelationsWish, readRelations } from './read-relations.ts'
+import { type Reader, readEventAnywhere } from './read-state.ts'
+import { readThreads, type ThreadsPage, type ThreadsWish } from './read-threads.ts'
+import { readSummary } from './room-summary.ts'
+import { SpaceWalks } from './space-walks.ts'
+
+/** The part of the door by which events and rooms are found that belong together. Events come as JSON text. */
+export interface Finding {
+  /** One event of any room that the reader is or was in. */
+  readEventAnywhere(reader: Omit<Reader, 'roomId'>, eventId: string): Promise<string>
+  /** What relates to an event. */
+  readRelations(reader: Reader, wish: RelationsWish): Promise<RelationsPage>
+  readThreads(reader: Reader, wish: ThreadsWish): Promise<ThreadsPage>
+  findEventByTime(reader: Reader, wish: TimeWish): Promise<TimedEvent>
+  readSummary(wish: { readonly roomIdOrAlias: string; readonly userId: string }): ReturnType<typeof readSummary>
+  /** The rooms of a space. */
+  readHierarchy(wish: HierarchyWish): Promise<HierarchyPage>
+}
+
+export function createFinding(core: RoomsCore, open: OpenRooms): Finding {
+  const walks = new SpaceWalks(core.environment.random)
+  return {
+    readEventAnywhere: (reader, eventId) => readEventAnywhere(core, open, reader, eventId),
+    readRelations: (reader, wish) => readRelations(core, open, reader, wish),
+    readThreads: (reader, wish) => readThreads(core, open, reader, wish),
+    findEventByTime: (reader, wish) => findEventByTime(core, open, reader, wish),
+    readSummary: (wish) => readSummary(core, open, wish),
+    readHierarchy: (wish) => readHierarchy(core, open, walks, wish),
+  }
+}
