@@ -20,6 +20,7 @@ const order = [
   'accounts',
   'federation',
   'lan',
+  'mail',
   'net',
   'store',
   'protocol',

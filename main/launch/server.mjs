@@ -19,7 +19,7 @@ if (Number.parseInt(process.versions.node, 10) >= NODE_NEEDED) {
   await import(new URL(entry, import.meta.url).href)
 } else if (projectNode() !== process.execPath) {
   // The system's own ran this, because there was no other yet.
-  runProgram(projectNode(), [fileURLToPath(import.meta.url), ...process.argv.slice(2)])
+  runProgram(projectNode(), [...process.execArgv, fileURLToPath(import.meta.url), ...process.argv.slice(2)])
 } else {
   console.error(`hearth: Node ${NODE_NEEDED} or later is needed; this is ${process.version}`)
   process.exitCode = 1

@@ -2,7 +2,6 @@
  * The door of `accounts/`: users, passwords, devices, tokens, profiles, account data.
  * Spec: client-server-api §Client Authentication, §User Data, modules account_data, tags, device_management.
  */
-export type { Acting } from './appservice-users.ts'
 export type {
   Account,
   AccountDataEntry,

@@ -17,6 +17,7 @@ import { capabilitiesRoutes } from '../api/client/capabilities.ts'
 import { contentRepoRoutes } from '../api/client/content-repo.ts'
 import { createRoomRoutes } from '../api/client/create_room.ts'
 import { crossSigningRoutes } from '../api/client/cross_signing.ts'
+import { delayedEventsRoutes } from '../api/client/delayed-events-msc4140.ts'
 import { deviceManagementRoutes } from '../api/client/device_management.ts'
 import { directoryRoutes } from '../api/client/directory.ts'
 import { eventContextRoutes } from '../api/client/event_context.ts'
@@ -51,6 +52,7 @@ import { roomInitialSyncRoutes } from '../api/client/room_initial_sync.ts'
 import { roomSendRoutes } from '../api/client/room_send.ts'
 import { roomStateRoutes } from '../api/client/room_state.ts'
 import { roomSummaryRoutes } from '../api/client/room_summary.ts'
+import { roomUpgradesRoutes } from '../api/client/room_upgrades.ts'
 import { roomsRoutes } from '../api/client/rooms.ts'
 import { spaceHierarchyRoutes } from '../api/client/space_hierarchy.ts'
 import { syncRoutes } from '../api/client/sync.ts'
@@ -201,6 +203,7 @@ export async function compose({
     }),
   )
   routes.push(...roomRoutes(rooms, accounts, environment.serverName))
+  unstableFeatures['org.matrix.msc4140'] = true
 
   // --- ephemeral
   const ephemeral = owned.use(await openEphemeral({ environment, store, rooms, accounts }))
@@ -213,6 +216,7 @@ export async function compose({
 
   // --- push
   const push = owned.use(createPush({ store, rooms, accounts, ephemeral }))
+  rooms.onMoved(({ userId, from, to }) => push.rules.followRoom(userId, from, to))
   routes.push(...pushRulesRoutes(push.rules))
 
   // --- sync
@@ -282,6 +286,7 @@ function accountRoutes(slices: {
 function roomRoutes(rooms: Rooms, accounts: Accounts, serverName: string): readonly Route[] {
   return [
     ...createRoomRoutes(rooms),
+    ...roomUpgradesRoutes(rooms),
     ...joiningRoutes(rooms),
     ...leavingRoutes(rooms),
     ...invitingRoutes(rooms),
@@ -291,6 +296,7 @@ function roomRoutes(rooms: Rooms, accounts: Accounts, serverName: string): reado
     ...roomSendRoutes(rooms),
     ...roomStateRoutes(rooms),
     ...redactionRoutes(rooms),
+    ...delayedEventsRoutes(rooms),
     ...roomsRoutes(rooms),
     ...messagePaginationRoutes(rooms),
     ...eventContextRoutes(rooms),

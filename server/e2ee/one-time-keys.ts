@@ -68,13 +68,25 @@ export class OneTimeKeys {
         if (existing?.keyId === keyId && existing.json === json) continue
         newFallback.push({ id, device, algorithm, keyId, json, isUsed: false })
       }
-      const position = await this.#store.commit((at) => [
-        ...fresh.map((key) =>
-          put(oneTimeKeyRows, { ...key, queue: orderKey(rowKey(userId, deviceId, key.algorithm), at) }),
-        ),
-        ...newFallback.map((row) => put(fallbackKeyRows, row)),
-        ...alongside(at),
-      ])
+      const position = await this.#store.commit((at) => {
+        // The same text for all keys of an algorithm, not a copy for each: there are fifty at a time, and all are in memory.
+        const queues = new Map(
+          [...new Set(fresh.map(({ algorithm }) => algorithm))].map((algorithm) => [
+            algorithm,
+            { algorithm, queue: orderKey(rowKey(userId, deviceId, algorithm), at) },
+          ]),
+        )
+        return [
+          ...fresh.map((key) =>
+            put(oneTimeKeyRows, {
+              ...key,
+              ...(queues.get(key.algorithm) as Pick<OneTimeKeyRow, 'algorithm' | 'queue'>),
+            }),
+          ),
+          ...newFallback.map((row) => put(fallbackKeyRows, row)),
+          ...alongside(at),
+        ]
+      })
       for (const { algorithm } of fresh) {
         counted.byAlgorithm.set(algorithm, (counted.byAlgorithm.get(algorithm) ?? 0) + 1)
       }

@@ -176,7 +176,7 @@ export function createUia({
     if (!mayCome(call, session, type)) {
       throw new AuthenticationNeeded(session, call, forbidden('This stage is not the next one of any flow'))
     }
-    const isElsewhere = call.elsewhere && type in call.elsewhere.params
+    const isElsewhere = call.elsewhere && Object.hasOwn(call.elsewhere.params, type)
     if (isElsewhere && attempt.type !== undefined && !(await call.elsewhere.isDone())) return
     const failure = isElsewhere ? undefined : await attemptStage(call, session, attempt)
     if (failure) throw new AuthenticationNeeded(session, call, failure)

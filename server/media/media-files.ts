@@ -8,7 +8,7 @@ import { closeFile, createFile, openFile, readFile, syncFile, syncFolder, writeP
 
 /** Bytes gathered before they are written: fewer, larger writes. */
 const WRITE_BYTES = 512 * 1024
-const READ_BYTES = 256 * 1024
+const READ_BYTES = 512 * 1024
 /** Buffers for reading that are kept while nobody reads. */
 const MAX_IDLE_BUFFERS = 4
 
@@ -22,6 +22,8 @@ export type BodyWriter = (write: (bytes: Uint8Array) => Promise<void>) => Promis
 export class MediaFiles {
   readonly #dir: string
   readonly #idleBuffers: Buffer[] = []
+  /** Folders whose own names are known to last. */
+  readonly #folders = new Map<string, Promise<void>>()
   #made = 0
 
   constructor(dir: string) {
@@ -137,13 +139,29 @@ export class MediaFiles {
         await closeFile(file)
       }
       const folder = dirname(path)
-      if ((await mkdir(folder, { recursive: true, mode: 0o700 })) !== undefined) await syncFolder(this.#dir)
+      await this.#lastingFolder(folder)
       await rename(unfinished, path)
       await syncFolder(folder)
       return result
     } catch (cause) {
+      // Should somebody have cleared it away, the next one makes it anew.
+      this.#folders.delete(dirname(path))
       await rm(unfinished, { force: true })
       throw asKnown(cause)
+    }
+  }
+
+  /** Synced once by each process, also where it is there already: one that crashed may have made it and not synced it. */
+  async #lastingFolder(folder: string): Promise<void> {
+    const known = this.#folders.get(folder)
+    if (known) return known
+    const made = mkdir(folder, { recursive: true, mode: 0o700 }).then(() => syncFolder(this.#dir))
+    this.#folders.set(folder, made)
+    try {
+      await made
+    } catch (cause) {
+      this.#folders.delete(folder)
+      throw cause
     }
   }
 

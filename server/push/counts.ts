@@ -10,7 +10,7 @@ import type { AccountsForReaders } from '../accounts/index.ts'
 import { MAIN_TIMELINE, type Receipts, threadOf } from '../ephemeral/index.ts'
 import type { RoomEvent, RoomsForReaders, RoomView } from '../rooms/index.ts'
 import type { IgnoredUsers } from './ignored-users.ts'
-import { judge } from './judge.ts'
+import { judge, type PushOutcome } from './judge.ts'
 import type { PushRules } from './push-rules.ts'
 
 /** At most so many of the newest events are looked at when a room is counted anew, and so many unread ones are kept. */
@@ -37,15 +37,20 @@ export interface UnreadCounts {
 export interface Unread {
   /** Counts as of now; at least all that the view sees is counted. */
   ofRoom(userId: string, view: RoomView): UnreadCounts | Promise<UnreadCounts>
+  /** What `ofRoom` counts, oldest first; nothing in rooms that the user is not joined to. The newest thousand at most. */
+  eventsOf(userId: string, view: RoomView): Promise<readonly UnreadEvent[]>
   /** Rooms whose counts a change of the user's rules may have changed: those that had something after what was read. */
   roomsToRecount(userId: string): Iterable<string>
 }
 
-interface UnreadEvent {
+/** An event that the user was notified of and has not read. */
+export interface UnreadEvent {
   readonly eventId: string
   readonly order: number
+  readonly position: number
   readonly thread: string
-  readonly isHighlight: boolean
+  /** By the rules as they were when it was counted. */
+  readonly outcome: PushOutcome
 }
 
 /** What is counted of a room for a user. */
@@ -56,7 +61,7 @@ interface Tally {
   joinOrder: number
   /** All up to this order is counted. */
   upTo: number
-  unread: UnreadEvent[]
+  unread: readonly UnreadEvent[]
   /** By thread, the newest event that the user sent: they have read so far. */
   readonly sentIn: Map<string, number>
   unthreaded: number
@@ -186,20 +191,29 @@ export function createUnread(deps: {
       const outcome = judge(event, view, { userId, rules })
       if (!outcome.notify) continue
       const thread = await threadOf(event, find)
-      unread.push({ eventId: event.eventId, order, thread, isHighlight: outcome.highlight })
+      unread.push({ eventId: event.eventId, order, position: event.position, thread, outcome })
     }
-    tally.unread.push(...unread)
+    if (unread.length > 0) tally.unread = [...tally.unread, ...unread]
     tally.upTo = view.latestOrder
   }
 
+  function ofRoom(userId: string, view: RoomView): UnreadCounts | Promise<UnreadCounts> {
+    const tally = tallyOf(view.roomId, userId)
+    if (tally.counts && tally.upTo >= view.latestOrder) return tally.counts
+    // Two devices of a user that sync at once would count the same events twice.
+    const work = (tally.work ?? Promise.resolve()).then(() => bringUpToDate(tally, userId, view))
+    tally.work = work.catch(() => undefined)
+    return work
+  }
+
   return {
-    ofRoom(userId, view) {
+    ofRoom,
+
+    async eventsOf(userId, view) {
+      if (view.membershipOf(userId) !== 'join') return []
       const tally = tallyOf(view.roomId, userId)
-      if (tally.counts && tally.upTo >= view.latestOrder) return tally.counts
-      // Two devices of a user that sync at once would count the same events twice.
-      const work = (tally.work ?? Promise.resolve()).then(() => bringUpToDate(tally, userId, view))
-      tally.work = work.catch(() => undefined)
-      return work
+      await ofRoom(userId, view)
+      return tally.unread
     },
 
     roomsToRecount: (userId) => toRecount.get(userId) ?? [],
@@ -245,7 +259,7 @@ function sum(unread: readonly UnreadEvent[]): UnreadCounts {
   const threads = new Map<string, { notification_count: number; highlight_count: number }>()
   const total = { notification_count: 0, highlight_count: 0 }
   const main = { notification_count: 0, highlight_count: 0 }
-  for (const { thread, isHighlight } of unread) {
+  for (const { thread, outcome } of unread) {
     let own = main
     if (thread !== MAIN_TIMELINE) {
       own = threads.get(thread) ?? { notification_count: 0, highlight_count: 0 }
@@ -253,7 +267,7 @@ function sum(unread: readonly UnreadEvent[]): UnreadCounts {
     }
     for (const counts of [own, total]) {
       counts.notification_count += 1
-      if (isHighlight) counts.highlight_count += 1
+      if (outcome.highlight) counts.highlight_count += 1
     }
   }
   return { total, main, threads }

@@ -8,6 +8,8 @@ import { type PushContext, PushEvent } from '../protocol/push-conditions.ts'
 import { type CompiledPushRules, evaluate, type PushOutcome } from '../protocol/push-rules.ts'
 import type { RoomEvent, RoomView } from '../rooms/index.ts'
 
+export type { PushOutcome } from '../protocol/push-rules.ts'
+
 /** The event as rules look at it: made once, then asked for all users. */
 const pushEvents = new WeakMap<RoomEvent, PushEvent>()
 

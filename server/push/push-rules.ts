@@ -13,6 +13,7 @@ import {
   type PushRuleset,
 } from '../protocol/push-rules.ts'
 import type { Store } from '../store/index.ts'
+import { withRoomFollowed } from './follow-room.ts'
 import {
   getRule,
   type RuleRequest,
@@ -44,6 +45,8 @@ export interface PushRules {
   setEnabled(userId: string, kind: PushRuleKind, ruleId: string, enabled: boolean): Promise<void>
   /** @throws MatrixError 400 for unknown actions, 404 M_NOT_FOUND */
   setActions(userId: string, kind: PushRuleKind, ruleId: string, actions: readonly Json[]): Promise<void>
+  /** Takes over what the user has set for a room to the one that replaced it. */
+  followRoom(userId: string, from: string, to: string): Promise<void>
 }
 
 export function createPushRules(accounts: AccountsForReaders, store: Store): PushRules & Disposable {
@@ -74,7 +77,10 @@ export function createPushRules(accounts: AccountsForReaders, store: Store): Pus
 
   async function change(userId: string, edit: (ruleset: PushRuleset) => PushRuleset): Promise<void> {
     await store.exclusive(`push-rules ${userId}`, async () => {
-      const content = { global: edit(await rulesetOf(userId)) } as unknown as JsonObject
+      const before = await rulesetOf(userId)
+      const after = edit(before)
+      if (after === before) return
+      const content = { global: after } as unknown as JsonObject
       if (JSON.stringify(content).length > MAX_RULESET_LENGTH) throw tooLarge('The push rules are too large')
       await accounts.setAccountData({ userId, roomId: null, type: TYPE, content })
     })
@@ -92,6 +98,7 @@ export function createPushRules(accounts: AccountsForReaders, store: Store): Pus
       change(userId, (ruleset) => withEnabled(ruleset, kind, ruleId, enabled)),
     setActions: (userId, kind, ruleId, actions) =>
       change(userId, (ruleset) => withActions(ruleset, kind, ruleId, actions)),
+    followRoom: (userId, from, to) => change(userId, (ruleset) => withRoomFollowed(ruleset, from, to)),
     [Symbol.dispose]: endSubscription,
   }
 }

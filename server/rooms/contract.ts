@@ -21,8 +21,10 @@ export interface RoomEvent extends IdentifiedPdu {
   readonly replaces?: { readonly eventId: string; readonly content: JsonObject; readonly sender: string } | undefined
   /** The redaction that took its content away; `pdu` is then already the redacted form. */
   readonly redactedBecause?: RoomEvent | undefined
-  /** Who sent it from which device and under which transaction ID; only for events of our own users. */
-  readonly local?: { readonly deviceId: string | null; readonly txnId: string } | undefined
+  /** Who sent it from which device and under which transaction ID, or as which delayed event; only for events of our own users. */
+  readonly local?:
+    | { readonly deviceId: string | null; readonly txnId?: string | undefined; readonly delayId?: string | undefined }
+    | undefined
 }
 
 /** A user's place in a room as it is now. */

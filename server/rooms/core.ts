@@ -6,6 +6,7 @@ import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import type { SigningKey } from '../protocol/signing-key.ts'
 import type { Store } from '../store/index.ts'
 import type { Announcer } from './announcer.ts'
+import type { Move } from './carry-over.ts'
 import type { Memberships } from './memberships.ts'
 
 /** The limits and defaults that the server's configuration decides. */
@@ -56,5 +57,7 @@ export interface RoomsCore {
   readonly memberships: Memberships
   /** By room ID: the stream position of its last change, never too low. All rooms that this server knows are in it. */
   readonly changes: Map<string, number>
+  /** Told when a user came to the room that replaces one of theirs. */
+  readonly moveListeners: Set<(move: Move) => Promise<void>>
   isLocal(userId: string): boolean
 }

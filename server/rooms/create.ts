@@ -1,22 +1,18 @@
 import { badJson, invalidParam, MatrixError } from '../../shared/matrix/errors.ts'
 import { isUserId } from '../../shared/matrix/identifiers.ts'
-import { encodeBase64Url } from '../protocol/base64.ts'
-import { roomIdOfCreate } from '../protocol/event-id.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
-import { findRoomVersion, type RoomVersionRules } from '../protocol/room-versions.ts'
+import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import { put } from '../store/index.ts'
 import { newAlias, withFreeAlias } from './aliases.ts'
-import { type BuiltEvent, buildEvent } from './build.ts'
 import { checkPowerLevels, checkStateContent } from './content-checks.ts'
 import type { RoomsCore } from './core.ts'
+import { makeRoom, requireRoomVersion } from './make-room.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { initialPowerLevels, PRESETS, type Preset, presetEvents, topicContent } from './presets.ts'
-import { propose, proposeBuilt } from './propose.ts'
+import { propose } from './propose.ts'
 import { checkInvitee, findInvitee, setMembership } from './set-membership.ts'
-import { EMPTY_GROUP } from './state-groups.ts'
-import { StateMap } from './state-map.ts'
-import { aliases, roomIndex } from './store.ts'
+import { aliases } from './store.ts'
 
 /** What the creator asks for; keys as in the request. Spec: client-server-api §POST /createRoom. */
 export interface RoomWish {
@@ -56,8 +52,7 @@ const MAX_ADDITIONAL_CREATORS = 200
  *   403 M_INVITE_BLOCKED, M_THREEPID_DENIED; 404 M_NOT_FOUND for an invitee who does not exist. Nothing was made then
  */
 export async function createRoom(core: RoomsCore, rooms: OpenRooms, wish: RoomWish): Promise<string> {
-  const rules = findRoomVersion(wish.room_version ?? core.config.defaultRoomVersion)
-  if (!rules) throw new MatrixError('M_UNSUPPORTED_ROOM_VERSION', 400, 'This server does not know that room version')
+  const rules = requireRoomVersion(wish.room_version ?? core.config.defaultRoomVersion)
   if ((wish.invite_3pid?.length ?? 0) > 0) {
     throw new MatrixError('M_THREEPID_DENIED', 403, 'This server does not invite by e-mail address or telephone number')
   }
@@ -85,65 +80,17 @@ interface Plan {
 
 const defaultPreset = ({ visibility }: RoomWish): Preset => (visibility === 'public' ? 'public_chat' : 'private_chat')
 
-async function build(core: RoomsCore, rooms: OpenRooms, plan: Plan, alias: string | undefined): Promise<string> {
+function build(core: RoomsCore, rooms: OpenRooms, plan: Plan, alias: string | undefined): Promise<string> {
   const { rules, wish } = plan
-  let createdTs = core.environment.clock.now()
-  let create = buildCreate(core, plan, createdTs)
-  // The same wish in the same millisecond would make the same room of version 12.
-  while (rooms.isKnown(create.roomId)) {
-    createdTs += 1
-    create = buildCreate(core, plan, createdTs)
-  }
-  const { built, roomId } = create
-  using held = await rooms.make(roomId, rules.version)
-  const { room } = held
-  room.isPublished = wish.visibility === 'public'
-  try {
-    const last = await room.enter(async () => {
-      try {
-        return await stageAll(core, room, plan, built, alias)
-      } catch (error) {
-        // Of a room that cannot be made whole nothing is made.
-        room.abandon(error)
-        throw asInvalidState(error)
-      }
-    })
-    await last.durable
-    return roomId
-  } catch (error) {
-    rooms.discard(room)
-    throw error
-  }
-}
-
-/** What the rules have against an event of a new room is what is wrong with the request. */
-function asInvalidState(error: unknown): unknown {
-  if (!(error instanceof MatrixError) || error.errcode !== 'M_FORBIDDEN') return error
-  return new MatrixError('M_INVALID_ROOM_STATE', 400, error.message)
-}
-
-/** The create event, and the ID of the room that it makes. */
-function buildCreate(
-  core: RoomsCore,
-  plan: Plan,
-  createdTs: number,
-): { readonly built: BuiltEvent; readonly roomId: string } {
-  const { environment, signingKey } = core
-  const { rules, wish } = plan
-  const roomId = rules.roomIdIsCreateHash
-    ? undefined
-    : `!${encodeBase64Url(environment.random.bytes(18))}:${environment.serverName}`
-  const built = buildEvent({
-    environment,
-    signingKey,
+  const { creator } = wish
+  return makeRoom(core, rooms, {
     rules,
-    roomId,
-    wish: { type: 'm.room.create', sender: wish.creator, stateKey: '', content: createContent(plan) },
-    previous: [],
-    state: StateMap.empty,
-    createdTs,
+    creator,
+    content: createContent(plan),
+    isPublished: wish.visibility === 'public',
+    ops: (roomId) => (alias === undefined ? [] : [put(aliases, { alias, roomId, creator })]),
+    stageRest: (room) => stageRest(core, room, plan, alias),
   })
-  return { built, roomId: roomId ?? roomIdOfCreate(built.event.eventId) }
 }
 
 function createContent({ rules, wish, invitees, preset }: Plan): JsonObject {
@@ -159,12 +106,15 @@ function createContent({ rules, wish, invitees, preset }: Plan): JsonObject {
     ...content,
     ...(!rules.privilegedCreators && asked !== undefined && { additional_creators: asked }),
     ...(creators.length > 0 && { additional_creators: creators }),
-    ...(!rules.creatorIsSender && { creator: wish.creator }),
-    room_version: rules.version,
   }
 }
 
-function additionalCreators(asked: unknown, creator: string, trusted: readonly string[]): readonly string[] {
+/**
+ * Who is to have a creator's power besides the creator.
+ * @param trusted further ones
+ * @throws MatrixError 400 M_BAD_JSON, M_INVALID_PARAM
+ */
+export function additionalCreators(asked: unknown, creator: string, trusted: readonly string[]): readonly string[] {
   if (asked !== undefined && !(Array.isArray(asked) && asked.every((id) => typeof id === 'string' && isUserId(id)))) {
     throw badJson('additional_creators is not a list of user IDs')
   }
@@ -176,33 +126,16 @@ function additionalCreators(asked: unknown, creator: string, trusted: readonly s
   return [...creators]
 }
 
-/** All events in the order that the specification gives. @returns when the last one is durable */
-async function stageAll(
+/** All events after the creator's join, in the order that the specification gives. @returns when the last one is durable */
+async function stageRest(
   core: RoomsCore,
   room: OpenRoom,
   plan: Plan,
-  create: BuiltEvent,
   alias: string | undefined,
-): Promise<{ readonly durable: Promise<unknown> }> {
+): Promise<{ readonly durable: Promise<unknown> } | undefined> {
   const { rules, wish, preset, invitees } = plan
   const { creator } = wish
-  const { roomId } = room
-  // 1
-  await proposeBuilt(
-    core,
-    room,
-    create,
-    { group: EMPTY_GROUP, state: StateMap.empty },
-    {
-      ops: () => [put(roomIndex, room.row), ...(alias === undefined ? [] : [put(aliases, { alias, roomId, creator })])],
-    },
-  )
-  // 2
-  let last: { readonly durable: Promise<unknown> } = await setMembership(core, room, {
-    sender: creator,
-    target: creator,
-    membership: 'join',
-  })
+  let last: { readonly durable: Promise<unknown> } | undefined
   const set = async (type: string, content: JsonObject, stateKey = ''): Promise<void> => {
     last = await propose(core, room, { type, sender: creator, stateKey, content })
   }

@@ -2,12 +2,14 @@
 import { forbidden, MatrixError, notFound } from '../../shared/matrix/errors.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import { put } from '../store/index.ts'
+import { carryOver } from './carry-over.ts'
 import type { Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { membershipIn } from './event.ts'
 import { membershipRow } from './memberships.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
+import type { Accompanying } from './receive/commit.ts'
 import { findInvitee, type MembershipWish, setMembership } from './set-membership.ts'
 import { memberships } from './store.ts'
 
@@ -52,6 +54,7 @@ export async function join(core: RoomsCore, rooms: OpenRooms, action: OwnAction 
   await change(core, rooms, roomId, { sender: userId, target: userId, membership: 'join', reason, isGuest }, (now) =>
     now === 'join' ? 'done' : undefined,
   )
+  await carryOver(core, rooms, { userId, roomId })
 }
 
 /** Asks to be let in. Spec: client-server-api §Knocking on rooms. */
@@ -123,9 +126,10 @@ export async function putMembership(
     content: JsonObject
     isGuest: boolean
     createdTs?: number | undefined
+    accompanying?: Accompanying
   },
 ): Promise<string> {
-  const { roomId, sender, target, content, isGuest, createdTs } = setting
+  const { roomId, sender, target, content, isGuest, createdTs, accompanying } = setting
   const { membership, ...extra } = content
   if (typeof membership !== 'string' || !MEMBERSHIPS.has(membership)) {
     throw new MatrixError('M_BAD_JSON', 400, 'membership is none of invite, join, knock, leave and ban')
@@ -133,10 +137,13 @@ export async function putMembership(
   if (membership === 'invite') await findInvitee(core, target)
   const act = async (room: OpenRoom): Promise<string> => {
     const wish = { sender, target, membership: membership as Membership, extra, isGuest, createdTs }
-    const { durable } = await room.enter(() => setMembership(core, room, wish))
+    const { durable } = await room.enter(() => setMembership(core, room, wish, accompanying))
     return (await durable).eventId
   }
-  return sender === target ? rooms.use(roomId, act) : rooms.useAsMember(roomId, act)
+  if (sender !== target) return rooms.useAsMember(roomId, act)
+  const eventId = await rooms.use(roomId, act)
+  if (membership === 'join') await carryOver(core, rooms, { userId: sender, roomId })
+  return eventId
 }
 const MEMBERSHIPS: ReadonlySet<string> = new Set(['invite', 'join', 'knock', 'leave', 'ban'])
 

@@ -1,6 +1,6 @@
 import { forbidden } from '../../shared/matrix/errors.ts'
 import { createEventIdOf } from '../protocol/event-id.ts'
-import { buildEvent, type EventWish, previousOf } from './build.ts'
+import { type BuiltEvent, buildEvent, type EventWish, previousOf } from './build.ts'
 import type { RoomsCore } from './core.ts'
 import type { KeptEvent } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
@@ -21,6 +21,16 @@ export async function propose(
   wish: EventWish,
   accompanying: Accompanying = {},
 ): Promise<{ readonly eventId: string; readonly durable: Promise<KeptEvent> }> {
+  const { built, before } = await buildOnHead(core, room, wish)
+  return proposeBuilt(core, room, built, before, accompanying)
+}
+
+/** Builds an event on the room's head, for `proposeBuilt` before anything else comes in. Only within `room.enter`. */
+export async function buildOnHead(
+  core: RoomsCore,
+  room: OpenRoom,
+  wish: EventWish,
+): Promise<{ readonly built: BuiltEvent; readonly before: GroupedState }> {
   const { head, rules } = room
   const previous = previousOf(head.extremities)
   const before: GroupedState =
@@ -41,14 +51,14 @@ export async function propose(
     state: before.state,
     createdTs: wish.createdTs ?? core.environment.clock.now(),
   })
-  return proposeBuilt(core, room, built, before, accompanying)
+  return { built, before }
 }
 
 /** As `propose`, for an event that is built already, as the create event that names its room. */
 export async function proposeBuilt(
   core: RoomsCore,
   room: OpenRoom,
-  built: ReturnType<typeof buildEvent>,
+  built: BuiltEvent,
   before: GroupedState,
   accompanying: Accompanying = {},
 ): Promise<{ readonly eventId: string; readonly durable: Promise<KeptEvent> }> {

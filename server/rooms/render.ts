@@ -62,6 +62,9 @@ function unsignedText(
   if (local?.txnId !== undefined && local.deviceId === viewer.deviceId && event.pdu.sender === viewer.userId) {
     text += `,"transaction_id":${JSON.stringify(local.txnId)}`
   }
+  if (local?.delayId !== undefined && event.pdu.sender === viewer.userId) {
+    text += `,"org.matrix.msc4140.delay_id":${JSON.stringify(local.delayId)}`
+  }
   if (redactedBecause) {
     const roomId = viewer.withRoomId ? `,"room_id":${JSON.stringify(event.roomId)}` : ''
     text += `,"redacted_because":${redactedBecause.clientText}${roomId}}`

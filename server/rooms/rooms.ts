@@ -6,10 +6,12 @@ import type { SigningKey } from '../protocol/signing-key.ts'
 import type { Store } from '../store/index.ts'
 import { addAlias, findAlias, listAliases, listAliasesFor, removeAlias, resolveRoom } from './aliases.ts'
 import { Announcer } from './announcer.ts'
+import type { Move } from './carry-over.ts'
 import { Chores } from './chores.ts'
 import type { RoomsForReaders } from './contract.ts'
 import type { Claims, Peers, RoomsConfig, RoomsCore } from './core.ts'
 import { createRoom, type RoomWish } from './create.ts'
+import { DelayedEvents, type DelayedEventsOfUser } from './delayed-events.ts'
 import { type DirectoryPage, type DirectoryWish, isPublished, listPublished, setPublished } from './directory.ts'
 import { createFinding, type Finding } from './finding.ts'
 import * as members from './membership-cases.ts'
@@ -39,6 +41,7 @@ import { roomsForReaders } from './readers.ts'
 import { type Reception, receive } from './receive/receive.ts'
 import { redactEvent, sendMessage, setState } from './send.ts'
 import { roomChanges } from './store.ts'
+import { type UpgradeWish, upgradeRoom } from './upgrade.ts'
 
 /** Who asks, the room, and the transaction ID that makes the request repeatable. */
 interface Sending {
@@ -53,6 +56,10 @@ interface Sending {
 export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   /** @returns the room's ID */
   createRoom(wish: RoomWish): Promise<string>
+  /** @returns the ID of the room that replaces it */
+  upgradeRoom(wish: UpgradeWish): Promise<string>
+  /** A user came to the room that replaces one of theirs; awaited before the join is answered. @returns a function that ends it */
+  onMoved(listener: (move: Move) => Promise<void>): () => void
   /** @returns the event's ID */
   send(message: Sending & { readonly type: string; readonly content: JsonObject }): Promise<string>
   redact(redaction: Sending & { readonly eventId: string; readonly reason: string | undefined }): Promise<string>
@@ -65,6 +72,8 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
     readonly content: JsonObject
     readonly createdTs?: number | undefined
   }): Promise<string>
+  /** Events that are sent later. */
+  readonly delayed: DelayedEventsOfUser
   /** @returns the ID of the room that the ID or alias names */
   resolve(roomIdOrAlias: string): Promise<string>
   join(action: members.OwnAction & { readonly isGuest: boolean }): Promise<void>
@@ -163,10 +172,12 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     announcer: new Announcer(store, environment.logger),
     memberships: new Memberships(store),
     changes,
+    moveListeners: new Set(),
     isLocal: (userId) => serverNameOf(userId) === environment.serverName,
   }
   const open = new OpenRooms(core)
   const chores = new Chores(core, open)
+  const delayed = new DelayedEvents(core, open)
   const note = (kind: 'profile' | 'leave', userId: string): Promise<void> =>
     chores.begin(kind, userId).catch((error: unknown) => {
       environment.logger.error({ event: 'rooms.chore.lost', chore: kind, userId, error: String(error) })
@@ -174,12 +185,20 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     })
   const unsubscribe = [
     parts.accounts.onProfileChanged(({ userId }) => note('profile', userId)),
-    parts.accounts.onDeactivated(({ userId }) => note('leave', userId)),
+    parts.accounts.onDeactivated(async ({ userId }) => {
+      await delayed.cancelAllOf(userId)
+      await note('leave', userId)
+    }),
   ]
   return {
     ...roomsForReaders(core, open),
     ...createFinding(core, open),
     createRoom: (wish) => createRoom(core, open, wish),
+    upgradeRoom: (wish) => upgradeRoom(core, open, wish),
+    onMoved(listener) {
+      core.moveListeners.add(listener)
+      return () => core.moveListeners.delete(listener)
+    },
     send: (message) => sendMessage(core, open, message),
     redact: (redaction) => redactEvent(core, open, redaction),
     setState: ({ roomId, requester, type, stateKey, content, createdTs }) =>
@@ -193,6 +212,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
             createdTs,
           })
         : setState(core, open, { roomId, sender: requester.userId, type, stateKey, content, createdTs }),
+    delayed,
     resolve: (roomIdOrAlias) => resolveRoom(core, roomIdOrAlias),
     join: (action) => members.join(core, open, action),
     knock: (action) => members.knock(core, open, action),
@@ -221,10 +241,17 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     changedSince: (position) => [...changes].filter(([, last]) => last > position).map(([roomId]) => roomId),
     aliasesOf: (roomId) => listAliases(core, roomId),
     receive: ({ roomId, json, from }) => open.use(roomId, (room) => receive(core, room, { json, from })),
-    resume: () => chores.resume(),
-    choresDone: () => chores.settled(),
+    async resume() {
+      await chores.resume()
+      await delayed.resume()
+    },
+    async choresDone() {
+      await chores.settled()
+      await delayed.settled()
+    },
     async [Symbol.asyncDispose]() {
       for (const end of unsubscribe) end()
+      await delayed.close()
       await chores.close()
       await open[Symbol.asyncDispose]()
     },

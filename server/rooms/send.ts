@@ -12,6 +12,7 @@ import type { KeptEvent } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { propose } from './propose.ts'
+import type { Accompanying } from './receive/commit.ts'
 import { findTransaction, transactionKey, transactionOps } from './transactions.ts'
 
 /** Who sends, and the request as its repetition would name it. */
@@ -21,6 +22,8 @@ interface Sending {
   readonly txnId: string
   /** `origin_server_ts` where an application service chose it. */
   readonly createdTs?: number | undefined
+  /** What else its commit writes, and how it is kept, where no request stands behind it. */
+  readonly accompanying?: Accompanying
 }
 
 /**
@@ -72,7 +75,7 @@ export async function redactEvent(
 async function sendOnce(
   core: RoomsCore,
   rooms: OpenRooms,
-  { roomId, requester, txnId }: Sending,
+  { roomId, requester, txnId, accompanying }: Sending,
   endpoint: string,
   wishOf: (room: OpenRoom) => EventWish | Promise<EventWish>,
 ): Promise<string> {
@@ -87,9 +90,9 @@ async function sendOnce(
       const wish = await wishOf(room)
       await checkRelation(room, wish)
       const opsFor = await transactionOps(core, room, key)
-      const { eventId, durable } = await propose(core, room, wish, {
-        local: { deviceId, txnId },
-        ops: () => opsFor(eventId),
+      const { durable } = await propose(core, room, wish, {
+        local: accompanying?.local ?? { deviceId, txnId },
+        ops: (event, position) => [...opsFor(event.eventId), ...(accompanying?.ops?.(event, position) ?? [])],
       })
       room.transactionsUnderWay.set(key, durable)
       const forget = () => room.transactionsUnderWay.delete(key)
@@ -141,16 +144,17 @@ export async function setState(
     readonly stateKey: string
     readonly content: JsonObject
     readonly createdTs?: number | undefined
+    readonly accompanying?: Accompanying
   },
 ): Promise<string> {
-  const { roomId, sender, type, stateKey, content, createdTs } = setting
+  const { roomId, sender, type, stateKey, content, createdTs, accompanying } = setting
   if (type === 'm.room.member') throw invalidParam('A membership is not set this way')
   return rooms.useAsMember(roomId, async (room) => {
     const { durable } = await room.enter(async (): Promise<{ durable: KeptEvent | Promise<KeptEvent> }> => {
       const current = room.head.state.get(type, stateKey)
       if (current && isRepeated(room, current, sender, content)) return { durable: room.durable(current) }
       await checkStateContent(core, room, { type, stateKey, content })
-      return propose(core, room, { type, sender, stateKey, content, createdTs })
+      return propose(core, room, { type, sender, stateKey, content, createdTs }, accompanying)
     })
     return (await durable).eventId
   })

@@ -18,6 +18,7 @@ interface Marks {
   readonly redactedBy?: string
   readonly deviceId?: string | null
   readonly txnId?: string
+  readonly delayId?: string
 }
 
 export type EventRow = {
@@ -251,7 +252,7 @@ function marksOf(event: KeptEvent): string | null {
     ...(event.wasOutlier && { wasOutlier: true }),
     ...(event.replaces && { replaces: event.replaces.eventId }),
     ...(event.redactedBecause && { redactedBy: event.redactedBecause.eventId }),
-    ...(event.local && { deviceId: event.local.deviceId, txnId: event.local.txnId }),
+    ...(event.local && { ...event.local }),
   }
   for (const _ in marks) return JSON.stringify(marks)
   return null
@@ -324,12 +325,17 @@ export function readEvent(
       rejected: marks.rejected,
       isWithheld: marks.withheld ?? false,
       wasOutlier: marks.wasOutlier ?? false,
-      local: marks.txnId === undefined ? undefined : { deviceId: marks.deviceId ?? null, txnId: marks.txnId },
+      local: localIn(marks),
       links: hasPlace ? linksIn(row) : undefined,
     },
     replaces: marks.replaces,
     redactedBy: marks.redactedBy,
   }
+}
+
+function localIn({ deviceId = null, txnId, delayId }: Marks): RoomEvent['local'] {
+  if (delayId !== undefined) return { deviceId, delayId }
+  return txnId === undefined ? undefined : { deviceId, txnId }
 }
 
 function linksIn(row: LinkFields): EventLinks | undefined {

@@ -120,7 +120,7 @@ export async function joinedRoomFacts(
 }
 
 /** Whether we have all of the room's timeline. What lies before a join over federation can be had from other servers. */
-async function beginsWithCreation(view: RoomView): Promise<boolean> {
+export async function beginsWithCreation(view: RoomView): Promise<boolean> {
   if (view.state.get('m.room.create')?.order === view.earliestOrder) return true
   const { earliestOrder: from } = view
   const [first] = await view.timeline({ from, to: from + 1, limit: 1, direction: 'forward' })
@@ -128,7 +128,7 @@ async function beginsWithCreation(view: RoomView): Promise<boolean> {
 }
 
 /** State events that became current in the span. */
-async function changesIn(view: RoomView, since: number, upTo: number): Promise<readonly RoomEvent[]> {
+export async function changesIn(view: RoomView, since: number, upTo: number): Promise<readonly RoomEvent[]> {
   if (view.position <= since) return []
   const changed = await view.stateChangedSince(since)
   return view.position > upTo ? changed.filter(({ position }) => position <= upTo) : changed

@@ -64,7 +64,8 @@ export async function leftRoomFacts(rooms: RoomsForReaders, entry: MembershipEnt
   return { met: [], parted: [...view.joined()] }
 }
 
-async function openIfKept(rooms: RoomsForReaders, roomId: string): Promise<RoomView | undefined> {
+/** The room, unless this server never had it. */
+export async function openIfKept(rooms: RoomsForReaders, roomId: string): Promise<RoomView | undefined> {
   try {
     return await rooms.open(roomId)
   } catch (error) {
@@ -114,10 +115,9 @@ async function stateOf(
   })
 }
 
-/** All that a client needs to put the room away. */
-function unknownRoom(viewer: Viewer, entry: MembershipEntry, nowTs: number): RoomEntry {
-  const { membership, eventId, sender, userId } = entry
-  const text = JSON.stringify({
+/** The viewer's member event of a room that this server does not have. */
+export function memberText({ membership, eventId, sender, userId }: MembershipEntry, nowTs: number): string {
+  return JSON.stringify({
     type: 'm.room.member',
     state_key: userId,
     sender,
@@ -125,6 +125,11 @@ function unknownRoom(viewer: Viewer, entry: MembershipEntry, nowTs: number): Roo
     origin_server_ts: nowTs,
     content: { membership },
   })
+}
+
+/** All that a client needs to put the room away. */
+function unknownRoom(viewer: Viewer, entry: MembershipEntry, nowTs: number): RoomEntry {
+  const text = memberText(entry, nowTs)
   const state = viewer.useStateAfter ? `"state_after":{"events":[${text}]}` : '"state":{"events":[]}'
   return {
     text: `{${state},"timeline":{"events":[${text}],"limited":false},"account_data":{"events":[]}}`,

@@ -40,7 +40,8 @@ function isNamed(state: StateView): boolean {
 /** The first members of a state, one more than are needed, since everybody leaves out themself. */
 const firstMembers = new WeakMap<StateView, { readonly present: readonly string[]; readonly gone: readonly string[] }>()
 
-function heroesFor(userId: string, state: StateView): readonly string[] {
+/** Whom to name the room after, whether or not it has a name: users other than the viewer. */
+export function heroesFor(userId: string, state: StateView): readonly string[] {
   let first = firstMembers.get(state)
   if (!first) {
     const present: RoomEvent[] = []

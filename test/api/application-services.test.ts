@@ -91,6 +91,33 @@ describe('application-service-api §Identity assertion', () => {
     expect(await ghost.api.post(`${V3}/keys/upload`, { one_time_keys: {} })).toMatchObject({ status: 403 })
   })
 
+  it('serves a user without a device whatever needs none', async () => {
+    const ghost = await rig.service.newUser(rig.server, fresh())
+    const roomId = await newRoom(ghost, { preset: 'public_chat' })
+    await join(alice, roomId)
+    const first = await ghost.api.get<{ next_batch: string; rooms: { join: object } }>(`${V3}/sync`)
+    expect(first.status).toBe(200)
+    expect(Object.keys(first.body.rooms.join)).toEqual([roomId])
+    const since = { since: first.body.next_batch, timeout: 0 }
+    const me = e(ghost.userId)
+    const answers = await Promise.all([
+      ghost.api.get(`${V3}/sync`, since),
+      ghost.api.get(`${V3}/joined_rooms`),
+      ghost.api.get(`${V3}/pushrules/`),
+      ghost.api.get(`${V3}/devices`),
+      ghost.api.put(`${V3}/profile/${me}/displayname`, { displayname: 'Ghost' }),
+      ghost.api.put(`${V3}/user/${me}/account_data/org.bridge`, { network: 'irc' }),
+      ghost.api.put(`${V3}/presence/${me}/status`, { presence: 'online' }),
+      ghost.api.put(roomPath(roomId, `/typing/${me}`), { typing: true, timeout: 1_000 }),
+      ghost.api.post(`${V3}/keys/query`, { device_keys: { [alice.userId]: [] } }),
+      ghost.api.post(`${V3}/user/${me}/filter`, {}),
+      ghost.api.put(`${V3}/sendToDevice/m.test/1`, { messages: { [alice.userId]: { '*': { text: 'hi' } } } }),
+      ghost.api.post(`${V3}/logout`),
+    ])
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+    expect(rig.server.complaints).toEqual([])
+  })
+
   it('keeps a locked user out, whose application service acts for it', async () => {
     const ghost = await rig.service.newUser(rig.server, fresh())
     const { api: admin } = await registerAdmin(rig.server, 'admin')

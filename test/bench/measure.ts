@@ -12,16 +12,19 @@ export interface Measured {
   readonly operations: number
 }
 
+/** Until the server's code is compiled: so many operations, or as much of its CPU. */
+const WARM_UP_OPERATIONS = 300
+const WARM_UP_CPU_MS = 1_000
 /** A scenario runs until the server has used this much CPU, or so many operations are done. */
 const ENOUGH_CPU_MS = 1_500
 const ENOUGH_OPERATIONS = 1_500
 const FEWEST_OPERATIONS = 20
-const WARM_UP_OPERATIONS = 30
 
 export async function measure(scenario: Scenario, client: BenchClient, usage: ProcessUsage): Promise<Measured> {
   const { run, workers } = await scenario.prepare(client)
   let operations = 0
-  for (; operations < WARM_UP_OPERATIONS; operations += workers) {
+  const cpuAtFirst = usage.cpuMs()
+  for (; operations < WARM_UP_OPERATIONS && usage.cpuMs() - cpuAtFirst < WARM_UP_CPU_MS; operations += workers) {
     await Promise.all(Array.from({ length: workers }, (_, worker) => run(worker)))
   }
   const latencies: number[] = []

@@ -1,8 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
+import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
 import { setTimeout as wait } from 'node:timers/promises'
 import { buildStale } from '../../main/launch/build-stale.mjs'
@@ -47,7 +47,7 @@ export function makeHearthHome(): HearthHome {
   return {
     dataDir,
     sharedSecret,
-    start: () => start(process.execPath, [join(root, 'main/launch/server.mjs'), '--config', config], readyUrl),
+    start: () => start('/bin/sh', ['-c', `${serverScript()} --config "$0"`, config], readyUrl),
     [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }),
   }
 }
@@ -66,7 +66,10 @@ async function start(
   urlOf: (child: ChildProcess) => Promise<string>,
 ): Promise<Started> {
   const began = performance.now()
-  const child = spawn(program, args, { stdio: ['ignore', 'pipe', 'inherit'] })
+  // As npm does it: from the top folder, with the Node that runs this.
+  const PATH = [dirname(process.execPath), process.env.PATH].join(delimiter)
+  const env = { ...process.env, PATH }
+  const child = spawn(program, args, { cwd: root, env, stdio: ['ignore', 'pipe', 'inherit'] })
   const exited = once(child, 'exit')
   const ended = exited.then(() => Promise.reject(new Error(`${program} ended before it answered`)))
   const baseUrl = await Promise.race([urlOf(child), ended])
@@ -82,6 +85,12 @@ async function start(
       await exited
     },
   }
+}
+
+/** What `npm run server` runs: npm's own start is not the server's. */
+function serverScript(): string {
+  const { scripts } = JSON.parse(readFileSync(join(root, 'package.json'), 'utf8')) as { scripts: { server: string } }
+  return scripts.server
 }
 
 async function readyUrl({ stdout }: ChildProcess): Promise<string> {

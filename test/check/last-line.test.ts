@@ -24,24 +24,22 @@ describe('npm test', { timeout: 180_000 }, () => {
   })
 })
 
-describe.runIf(process.platform === 'linux')('what CI runs', () => {
+describe.runIf(process.platform === 'linux')('what CI runs', { timeout: 180_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-ci-'))
   const programs = join(folder, 'programs')
+  mkdirSync(join(folder, '.ci'))
+  mkdirSync(programs)
+  cpSync(join(root, '.ci/run'), join(folder, '.ci/run'))
   afterAll(() => rmSync(folder, { recursive: true, force: true }))
 
-  /** The script where all programs are there, with an npm that ends as it is told. */
-  async function runCi(npm: { install?: number; check?: number; test?: number; says?: string }) {
-    const { install = 0, check = 0, test = 0, says = '12 passed, 0 failed' } = npm
-    for (const path of ['.ci/run', 'test/support/chromium.mjs']) cpSync(join(root, path), join(folder, path))
-    mkdirSync(programs, { recursive: true })
-    const script = `case "$*" in ci*) exit ${install};; "run check") exit ${check};; test) echo "${says}"; exit ${test};; esac`
-    writeFileSync(join(programs, 'npm'), `#!/bin/sh\n${script}\n`, { mode: 0o755 })
-    writeFileSync(join(programs, 'python'), '#!/bin/sh\nexit 0\n', { mode: 0o755 })
+  /** The script with an npm, and an installation of what the machine lacks, that end as they are told. */
+  async function runCi(ends: { machine?: number; install?: number; check?: number; test?: number; says?: string }) {
+    const { machine = 0, install = 0, check = 0, test = 0, says = '12 passed, 0 failed' } = ends
+    const npm = `case "$*" in ci*) exit ${install};; "run check") exit ${check};; test) echo "${says}"; exit ${test};; esac`
+    writeFileSync(join(programs, 'npm'), `#!/bin/sh\n${npm}\n`, { mode: 0o755 })
+    writeFileSync(join(folder, '.ci/install'), `#!/bin/sh\nexit ${machine}\n`, { mode: 0o755 })
     const { status, stdout } = await saidBy(join(folder, '.ci/run'), [], {
-      env: {
-        ...{ ...process.env, CHROMIUM_PATH: join(programs, 'python'), HEARTH_SYNAPSE_PYTHON: join(programs, 'python') },
-        PATH: `${programs}${delimiter}${process.env.PATH}`,
-      },
+      env: { ...process.env, PATH: `${programs}${delimiter}${process.env.PATH}` },
     })
     return { status, last: lastLineOf(stdout) }
   }
@@ -54,9 +52,10 @@ describe.runIf(process.platform === 'linux')('what CI runs', () => {
     ['a test', { test: 1, says: '11 passed, 1 failed' }, '11 passed, 1 failed'],
     ['a check', { check: 1 }, '12 passed, 1 failed'],
     ['a check and a test', { check: 1, test: 1, says: '11 passed, 1 failed' }, '11 passed, 2 failed'],
+    ['what the machine lacks', { machine: 1 }, '0 passed, 1 failed'],
     ['the installation', { install: 1 }, '0 passed, 1 failed'],
     ['the runner, before its count', { test: 1, says: 'Segmentation fault' }, '0 passed, 1 failed'],
-  ])('fails with %s', async (_what, npm, last) => {
-    expect(await runCi(npm)).toEqual({ status: 1, last })
+  ])('fails with %s', async (_what, ends, last) => {
+    expect(await runCi(ends)).toEqual({ status: 1, last })
   })
 })

@@ -1,4 +1,5 @@
 const emptyBody = 'Clients in use send no body where every key is optional, as other homeservers let them.'
+const delayInQuery = 'It is how clients ask for a delayed event (MSC4140) until they know the endpoint of its own.'
 const timestampMassaging = 'It is for application services alone, and described in the text of their API.'
 
 /**
@@ -24,8 +25,14 @@ export const deviations: Readonly<Record<string, Readonly<Record<string, string>
   knockRoom: { 'the body may be left out': emptyBody },
   leaveRoom: { 'the body may be left out': emptyBody },
   redactEvent: { 'the body may be left out': emptyBody },
-  sendMessage: { 'query parameter ts is unknown': timestampMassaging },
-  setRoomStateWithKey: { 'query parameter ts is unknown': timestampMassaging },
+  sendMessage: {
+    'query parameter org.matrix.msc4140.delay is unknown': delayInQuery,
+    'query parameter ts is unknown': timestampMassaging,
+  },
+  setRoomStateWithKey: {
+    'query parameter org.matrix.msc4140.delay is unknown': delayInQuery,
+    'query parameter ts is unknown': timestampMassaging,
+  },
   sync: {
     'reply key device_unused_fallback_key_types is unknown':
       'The end-to-end encryption module describes it in its text; the OpenAPI file forgot it.',

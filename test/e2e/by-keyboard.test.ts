@@ -68,7 +68,7 @@ describe('By keyboard alone', () => {
 
     // a room that is entered is ready to be written in
     await page.getByTestId('composer').waitFor()
-    await expect.poll(() => focusedName(page)).toMatch(/message/i)
+    await expect.poll(() => focusedName(page)).toBe('Write to Kitchen table')
     await page.keyboard.type('Who feeds the cat?')
     await page.keyboard.press('Enter')
     await page.locator('[data-state="sent"]', { hasText: 'Who feeds' }).waitFor()

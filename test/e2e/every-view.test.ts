@@ -36,7 +36,6 @@ describe('Every view, wide and narrow, by day and by night, from left and from r
     browser = await openBrowser()
     anna = await openDevice(browser)
     ben = await openDevice(browser)
-    for (const { page } of [anna, ben]) page.setDefaultTimeout(15_000)
   })
 
   afterEach(async ({ task }) => {

@@ -96,7 +96,8 @@ describe('Signing in to another app with this home’s own pages', () => {
   })
 
   it('gives a login token to an app of the legacy API', async () => {
-    const { page } = anna
+    // In a page of its own: nobody lives at the app's address, so where it leads to never loads.
+    const page = await anna.context.newPage()
     const query = new URLSearchParams({ redirectUrl: REDIRECT_URI })
     await page.goto(`${home.url()}/_matrix/client/v3/login/sso/redirect?${query}`)
     await page.getByRole('heading', { name: 'Continue to app.example.org?' }).waitFor()
@@ -104,6 +105,7 @@ describe('Signing in to another app with this home’s own pages', () => {
     const left = page.waitForRequest((request) => request.url().startsWith(`${REDIRECT_URI}?loginToken=`))
     await page.getByRole('button', { name: 'Continue' }).click()
     await left
+    await page.close()
   })
 
   it('shows devices, signs one out, and says what else the account page can do', async () => {

@@ -1,6 +1,7 @@
 import { getCapabilities } from '../../../shared/api/client/capabilities.ts'
 import { type Route, route } from '../../http/route.ts'
 import { ROOM_VERSIONS } from '../../protocol/room-versions.ts'
+import { DELAYED_EVENT_LIMITS } from '../../rooms/index.ts'
 
 /** @param options.defaultRoomVersion the version of rooms whose creator names none */
 export function capabilitiesRoutes(options: { readonly defaultRoomVersion: string }): readonly Route[] {
@@ -16,6 +17,10 @@ export function capabilitiesRoutes(options: { readonly defaultRoomVersion: strin
     'm.3pid_changes': { enabled: false },
     'm.get_login_token': { enabled: false },
     'm.profile_fields': { enabled: true },
+    'org.matrix.msc4140.delayed_events': {
+      max_delay_ms: DELAYED_EVENT_LIMITS.maxDelayMs,
+      max_scheduled: DELAYED_EVENT_LIMITS.maxScheduled,
+    },
   }
   const forAdmins = { 'm.account_moderation': { lock: true, suspend: true } }
   // Passwords of OAuth sessions are changed on the account page.

@@ -114,6 +114,7 @@ export const consentPageRoutes = (desk: Desk): readonly Route[] => [
       const request = await desk.oauth.authorization.read(form)
       const { userId } = visit
       if (userId === undefined) return loginFirst(visit, '/oauth/login', `/oauth/authorize?${parametersOf(form)}`)
+      desk.rateLimits.take('oauthClient', userId)
       if (form.decision !== 'allow') {
         const error = new OAuthError('access_denied', 'The user did not agree')
         return redirect(desk.oauth.authorization.refuse(request, error))

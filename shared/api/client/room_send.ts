@@ -16,7 +16,11 @@ export const sendMessage = endpoint({
     txnId: Type.String({ minLength: 1, maxLength: 255 }),
   }),
   // `ts` only means something together with an application service's token.
-  query: Type.Object({ ts: Type.Optional(Type.Integer({ minimum: 0 })) }),
+  query: Type.Object({
+    ts: Type.Optional(Type.Integer({ minimum: 0 })),
+    // Spec: MSC4140, as of before it had an endpoint of its own; milliseconds.
+    'org.matrix.msc4140.delay': Type.Optional(Type.Integer({ minimum: 1 })),
+  }),
   body: AnyObject,
   reply: Type.Object({ event_id: EventId }),
   errors: { M_DUPLICATE_ANNOTATION: 400 },
