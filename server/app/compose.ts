@@ -4,6 +4,7 @@
  */
 
 import { join } from 'node:path'
+import { SLIDING_SYNC_FEATURE } from '../../shared/api/client/sync-msc4186.ts'
 import { type Accounts, createAccounts } from '../accounts/index.ts'
 import { sharedSecretRoutes } from '../api/admin/register.ts'
 import { accountDeactivationRoutes } from '../api/client/account_deactivation.ts'
@@ -35,11 +36,13 @@ import { loginRoutes } from '../api/client/login.ts'
 import { logoutRoutes } from '../api/client/logout.ts'
 import { messagePaginationRoutes } from '../api/client/message_pagination.ts'
 import { mutualRoomsRoutes } from '../api/client/mutual_rooms.ts'
+import { notificationRoutes } from '../api/client/notifications.ts'
 import { issuerOf, oauthServerMetadataRoutes } from '../api/client/oauth_server_metadata.ts'
 import { oldSyncRoutes } from '../api/client/old_sync.ts'
 import { passwordManagementRoutes } from '../api/client/password_management.ts'
 import { presenceRoutes } from '../api/client/presence.ts'
 import { profileRoutes } from '../api/client/profile.ts'
+import { pusherRoutes } from '../api/client/pusher.ts'
 import { pushRulesRoutes } from '../api/client/pushrules.ts'
 import { readMarkerRoutes } from '../api/client/read_markers.ts'
 import { receiptRoutes } from '../api/client/receipts.ts'
@@ -47,6 +50,7 @@ import { redactionRoutes } from '../api/client/redaction.ts'
 import { refreshRoutes } from '../api/client/refresh.ts'
 import { registrationRoutes } from '../api/client/registration.ts'
 import { relationsRoutes } from '../api/client/relations.ts'
+import { reportContentRoutes } from '../api/client/report_content.ts'
 import { roomEventByTimestampRoutes } from '../api/client/room_event_by_timestamp.ts'
 import { roomInitialSyncRoutes } from '../api/client/room_initial_sync.ts'
 import { roomSendRoutes } from '../api/client/room_send.ts'
@@ -56,6 +60,7 @@ import { roomUpgradesRoutes } from '../api/client/room_upgrades.ts'
 import { roomsRoutes } from '../api/client/rooms.ts'
 import { spaceHierarchyRoutes } from '../api/client/space_hierarchy.ts'
 import { syncRoutes } from '../api/client/sync.ts'
+import { slidingSyncRoutes } from '../api/client/sync-msc4186.ts'
 import { tagRoutes } from '../api/client/tags.ts'
 import { thirdPartyLookupRoutes } from '../api/client/third_party_lookup.ts'
 import { threadsListRoutes } from '../api/client/threads_list.ts'
@@ -64,7 +69,11 @@ import { typingRoutes } from '../api/client/typing.ts'
 import { versionsRoutes } from '../api/client/versions.ts'
 import { whoamiRoutes } from '../api/client/whoami.ts'
 import { homeRoutes } from '../api/hearth/home.ts'
+import { hearthPushRoutes } from '../api/hearth/push.ts'
+import { reportsRoutes } from '../api/hearth/reports.ts'
+import { serverNoticesRoutes } from '../api/hearth/server-notices.ts'
 import { oauthRoutes } from '../api/oauth/index.ts'
+import { pushNotifierRoutes } from '../api/push-gateway/push_notifier.ts'
 import { type WellKnown, wellKnownRoutes } from '../api/well-known/index.ts'
 import { type Appservices, createAppservices } from '../appservices/index.ts'
 import { createE2ee } from '../e2ee/index.ts'
@@ -74,13 +83,15 @@ import type { EdgeOptions } from '../http/mount.ts'
 import { RateLimits } from '../http/rate-limit.ts'
 import type { Route } from '../http/route.ts'
 import { createUia, type Uia } from '../http/uia.ts'
+import { createMail } from '../mail/index.ts'
 import { createMedia } from '../media/index.ts'
 import type { Outbound } from '../net/index.ts'
 import { createOAuth, type OAuth } from '../oauth/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import type { Measure } from '../observe/metrics.ts'
+import { createReports } from '../policy/index.ts'
 import { createPush } from '../push/index.ts'
-import { createRooms, type Rooms } from '../rooms/index.ts'
+import { createRooms, noticeSender, type Rooms } from '../rooms/index.ts'
 import type { Store } from '../store/index.ts'
 import { createSync } from '../sync/index.ts'
 import type { Config } from './config.ts'
@@ -151,7 +162,7 @@ export async function compose({
         passwordCostLog2,
       },
       limitAttempts: ({ userId, ip }) => rateLimits.take('loginAccount', `${userId} ${ip}`),
-      isReserved: appservices.isReservedUser,
+      isReserved: (userId) => userId === noticeSender(environment.serverName) || appservices.isReservedUser(userId),
     }),
   )
   const uia = createUia({ environment, accounts })
@@ -191,6 +202,10 @@ export async function compose({
     ...keyBackupRoutes(e2ee),
   )
 
+  // --- policy
+  const reports = createReports({ environment, store })
+  routes.push(...reportsRoutes(reports))
+
   // --- rooms
   const rooms = owned.use(
     await createRooms({
@@ -203,6 +218,8 @@ export async function compose({
     }),
   )
   routes.push(...roomRoutes(rooms, accounts, environment.serverName))
+  routes.push(...serverNoticesRoutes(rooms))
+  routes.push(...reportContentRoutes({ reports, rooms, accounts, serverName: environment.serverName }))
   unstableFeatures['org.matrix.msc4140'] = true
 
   // --- ephemeral
@@ -215,13 +232,36 @@ export async function compose({
   )
 
   // --- push
-  const push = owned.use(createPush({ store, rooms, accounts, ephemeral }))
+  const mail = createMail({ environment, config: config.mail })
+  if (mail) owned.use(mail)
+  // No account has a mail address yet that is known to be its own.
+  const ownsMailAddress = async (): Promise<boolean> => false
+  const push = owned.use(
+    await createPush({
+      environment,
+      store,
+      rooms,
+      accounts,
+      ephemeral,
+      outbound,
+      mail,
+      ownsMailAddress,
+      baseUrl: wellKnown.baseUrl,
+    }),
+  )
+  routes.push(
+    ...pusherRoutes(push.pushers),
+    ...notificationRoutes(push.notifications),
+    ...pushNotifierRoutes(push.gateway),
+    ...hearthPushRoutes(push),
+  )
   rooms.onMoved(({ userId, from, to }) => push.rules.followRoom(userId, from, to))
   routes.push(...pushRulesRoutes(push.rules))
 
   // --- sync
   const sync = owned.use(createSync({ environment, store, rooms, accounts, e2ee, ephemeral, push }))
-  routes.push(...syncRoutes(sync), ...filterRoutes(sync.filters))
+  routes.push(...syncRoutes(sync), ...slidingSyncRoutes(sync), ...filterRoutes(sync.filters))
+  unstableFeatures[SLIDING_SYNC_FEATURE] = true
   measures.push(
     { name: 'sync_listening_users', help: 'Users with a sync open', kind: 'gauge', read: () => sync.listening },
     { name: 'sync_waits', help: 'Syncs that began to wait', kind: 'counter', read: () => sync.stats.waits },
@@ -245,6 +285,7 @@ export async function compose({
   // Everybody has subscribed.
   await rooms.resume()
   await accounts.resume()
+  await push.resume()
   await owned.use(appservices).begin({ rooms, keys: e2ee, ephemeral }, accounts)
 
   const kept = owned.move()

@@ -1,11 +1,5 @@
 import { serverNameOf } from '../../shared/matrix/identifiers.ts'
-import { compilePattern, type Pattern } from './pattern.ts'
-import type { Registration } from './registration.ts'
-
-interface Namespace {
-  readonly matches: Pattern
-  readonly isExclusive: boolean
-}
+import type { Namespace, Registration } from './registration.ts'
 
 /** How many user IDs it is remembered of whether they are the application service's. */
 const MAX_REMEMBERED_USERS = 10_000
@@ -39,9 +33,9 @@ export class Appservice {
     this.ephemeralKey = registration.receive_ephemeral === true ? 'ephemeral' : 'de.sorunome.msc2409.ephemeral'
     this.receivesKeys = registration['org.matrix.msc3202'] ?? false
     this.#serverName = serverName
-    this.#users = compiled(namespaces.users)
-    this.#aliases = compiled(namespaces.aliases)
-    this.#rooms = compiled(namespaces.rooms)
+    this.#users = namespaces.users
+    this.#aliases = namespaces.aliases
+    this.#rooms = namespaces.rooms
   }
 
   /** Users of other servers never are, whatever the namespaces say. */
@@ -79,8 +73,4 @@ export class Appservice {
   get hasAliases(): boolean {
     return this.#aliases.length > 0
   }
-}
-
-function compiled(list: Registration['namespaces']['users'] = []): readonly Namespace[] {
-  return list.map(({ regex, exclusive }) => ({ matches: compilePattern(regex), isExclusive: exclusive }))
 }

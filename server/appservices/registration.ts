@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { type Static, Type } from 'typebox'
 import { Value } from 'typebox/value'
 import { isUserId } from '../../shared/matrix/identifiers.ts'
-import { compilePattern } from './pattern.ts'
+import { compilePattern, type Pattern } from './pattern.ts'
 
 const NamespaceList = Type.Optional(Type.Array(Type.Object({ regex: Type.String(), exclusive: Type.Boolean() })))
 
@@ -27,8 +27,20 @@ const RegistrationFile = Type.Object({
   protocols: Type.Optional(Type.Array(Type.String())),
 })
 
+type RegistrationFile = Static<typeof RegistrationFile>
+
+export interface Namespace {
+  readonly matches: Pattern
+  readonly isExclusive: boolean
+}
+interface Namespaces {
+  readonly users: readonly Namespace[]
+  readonly aliases: readonly Namespace[]
+  readonly rooms: readonly Namespace[]
+}
+
 /** One application service as its file describes it; keys that the specification does not have are left out. */
-export type Registration = Static<typeof RegistrationFile>
+export type Registration = Omit<RegistrationFile, 'namespaces'> & { readonly namespaces: Namespaces }
 
 /** A registration file that cannot be used. The message names the file and the key, and quotes no value. */
 export class RegistrationError extends Error {
@@ -77,16 +89,16 @@ async function parseRegistration(text: string, path: string, serverName: string)
     const why = missing === undefined ? (error?.message ?? 'is not valid') : 'is missing'
     throw new RegistrationError(key === '' ? `${path} is no registration` : `${path}: ${key} ${why}`)
   }
-  const registration: Registration = value
-  checkUrl(registration, path)
-  checkNamespaces(registration, path)
+  const file: RegistrationFile = value
+  checkUrl(file, path)
+  const registration: Registration = { ...file, namespaces: await compileNamespaces(file, path) }
   if (!isUserId(`@${registration.sender_localpart}:${serverName}`)) {
     throw new RegistrationError(`${path}: sender_localpart is no localpart of a user ID`)
   }
   return registration
 }
 
-function checkUrl({ url }: Registration, path: string): void {
+function checkUrl({ url }: RegistrationFile, path: string): void {
   // An empty one is how older bridges say that they want no traffic.
   if (url === null || url === '') return
   if (!URL.canParse(url) || !/^https?:$/.test(new URL(url).protocol)) {
@@ -94,17 +106,20 @@ function checkUrl({ url }: Registration, path: string): void {
   }
 }
 
-function checkNamespaces({ namespaces }: Registration, path: string): void {
-  for (const kind of ['users', 'rooms', 'aliases'] as const) {
-    for (const [i, { regex }] of (namespaces[kind] ?? []).entries()) {
+async function compileNamespaces({ namespaces }: RegistrationFile, path: string): Promise<Namespaces> {
+  const compiled = async (kind: keyof Namespaces): Promise<readonly Namespace[]> => {
+    const list: Namespace[] = []
+    for (const [i, { regex, exclusive }] of (namespaces[kind] ?? []).entries()) {
       try {
-        compilePattern(regex)
+        list.push({ matches: await compilePattern(regex), isExclusive: exclusive })
       } catch (cause) {
         const why = cause instanceof RangeError ? cause.message : 'no regular expression'
         throw new RegistrationError(`${path}: namespaces.${kind}.${i}.regex is ${why}`, { cause })
       }
     }
+    return list
   }
+  return { users: await compiled('users'), rooms: await compiled('rooms'), aliases: await compiled('aliases') }
 }
 
 async function orFail<T>(path: string, read: () => Promise<T>): Promise<T> {

@@ -37,6 +37,8 @@ const classOfOperation: Readonly<Record<string, LimitClass>> = {
   redactEvent: 'send',
   login: 'login',
   refresh: 'general',
+  // It calls others for whoever asks.
+  notify: 'general',
   register: 'registration',
   joinRoom: 'join',
   joinRoomById: 'join',

@@ -244,7 +244,7 @@ function isRead(tally: Tally, order: number, thread: string): boolean {
 }
 
 /** The order of the event by which the user joined, behind later changes of their profile. */
-async function orderOfJoin(view: RoomView, member: RoomEvent): Promise<number> {
+export async function orderOfJoin(view: RoomView, member: RoomEvent): Promise<number> {
   let join = member
   for (let i = 0; i < MAX_PROFILE_CHANGES && join.replaces?.content.membership === 'join'; i += 1) {
     const before = await view.find(join.replaces.eventId)

@@ -20,11 +20,7 @@ const LONGEST_PAUSE_MS = 30 * 60_000
 const COUNTS_DELAY_MS = 1_000
 
 /** @returns the push keys that the gateway rejects; throws where the request is to be tried again */
-export type SendPush = (
-  url: string,
-  notification: PushNotification,
-  signal: AbortSignal,
-) => Promise<readonly string[]>
+export type SendPush = (url: string, notification: PushNotification, signal: AbortSignal) => Promise<readonly string[]>
 
 export interface HttpDeliveryParts {
   readonly environment: Environment
@@ -63,7 +59,7 @@ export class HttpDelivery implements Delivery {
   constructor(parts: HttpDeliveryParts, pusher: Pusher, progress: ProgressRow | undefined) {
     this.#parts = parts
     this.#pusher = pusher
-    this.#position = progress?.position ?? pusher.position
+    this.#position = Math.max(progress?.position ?? 0, pusher.position)
     this.#toldUnread = progress?.toldUnread ?? null
   }
 
@@ -162,9 +158,9 @@ export class HttpDelivery implements Delivery {
   async #sendCounts(): Promise<void> {
     const unread = await this.#parts.recipient.total()
     this.#areCountsDue = false
+    // A device that was never told of a number knows it from its own sync.
+    this.#toldUnread ??= unread
     if (unread === this.#toldUnread) return
-    // A device that was never told of anything has no number to take away.
-    if (unread === 0 && this.#toldUnread === null) return
     try {
       await this.#send(countsNotification(this.#pusher, unread), unread)
     } catch (error) {

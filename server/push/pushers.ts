@@ -76,8 +76,8 @@ export async function openPushers(deps: {
     if (pushers?.size === 0) byUser.delete(pusher.userId)
   }
 
-  function* all(): Generator<Pusher> {
-    for (const pushers of byUser.values()) yield* pushers.values()
+  function all(): readonly Pusher[] {
+    return [...byUser.values()].flatMap((pushers) => [...pushers.values()])
   }
 
   const of = (userId: string): readonly Pusher[] => [...(byUser.get(userId)?.values() ?? [])]
@@ -97,7 +97,7 @@ export async function openPushers(deps: {
 
   /** Removes those that are still there when it is their turn. */
   const removeAll = (which: (pusher: Pusher) => boolean): Promise<void> =>
-    store.exclusive(LOCK, () => apply([...all()].filter(which)))
+    store.exclusive(LOCK, () => apply(all().filter(which)))
 
   async function requireMailAllowed(userId: string, address: string): Promise<void> {
     if (!deps.ownsMailAddress) throw invalidParam('This server sends no mail')
@@ -110,7 +110,7 @@ export async function openPushers(deps: {
     const id = pusherId(by.userId, next.appId, next.pushkey)
     const others = append
       ? []
-      : [...all()].filter(
+      : all().filter(
           ({ userId, appId, pushkey }) => userId !== by.userId && appId === next.appId && pushkey === next.pushkey,
         )
     const own = of(by.userId).filter((pusher) => pusher.id !== id)
@@ -183,7 +183,7 @@ export async function openPushers(deps: {
 
     async sweep() {
       const gone = new Set<string>()
-      for (const { id, userId, deviceId } of [...all()]) {
+      for (const { id, userId, deviceId } of all()) {
         const account = await accounts.findAccount(userId)
         const hasDevice = deviceId === null || (await accounts.findDevice(userId, deviceId)) !== undefined
         if (!account || account.isDeactivated || !hasDevice) gone.add(id)

@@ -126,7 +126,10 @@ export interface EventAnnouncement {
 
 /** What slices above may ask of rooms. */
 export interface RoomsForReaders {
-  /** All of a user's memberships that are not forgotten, by room ID. Kept in memory for users in use. */
+  /**
+   * All of a user's memberships that are not forgotten, by room ID; for who blocks invites, without these, whenever they came.
+   * Kept in memory for users in use.
+   */
   memberships(userId: string): Promise<ReadonlyMap<string, MembershipEntry>>
   findMembership(userId: string, roomId: string): Promise<MembershipEntry | undefined>
   /** Stream position of the last change to the room's timeline or state; 0 for an unknown room. No room is opened. */

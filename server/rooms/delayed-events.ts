@@ -1,6 +1,6 @@
 /** Events that are sent later, unless they are cancelled. Spec: MSC4140. */
 import { forbidden, limitExceeded, MatrixError, notFound, tooLarge } from '../../shared/matrix/errors.ts'
-import type { Requester } from '../accounts/index.ts'
+import { type Requester, requireNotSuspended } from '../accounts/index.ts'
 import { encodeBase64Url } from '../protocol/base64.ts'
 import { MAX_PDU_BYTES } from '../protocol/event-format.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
@@ -47,7 +47,7 @@ export interface DelayedWish {
 export interface DelayedEventsOfUser {
   /**
    * @returns the delay ID
-   * @throws MatrixError 403 M_FORBIDDEN for an unknown room, or a delay that is too long; 413 M_TOO_LARGE;
+   * @throws MatrixError 403 M_USER_SUSPENDED, M_FORBIDDEN for an unknown room, or a delay that is too long; 413 M_TOO_LARGE;
    *   429 M_LIMIT_EXCEEDED with the time until the next one is sent
    */
   schedule(wish: DelayedWish): Promise<string>
@@ -70,6 +70,8 @@ export class DelayedEvents implements DelayedEventsOfUser {
   #stopTimer: (() => void) | undefined
   #armedTs = Number.POSITIVE_INFINITY
   #running: Promise<void> | undefined
+  /** The clock rang while it was running. */
+  #isWantedAgain = false
   /** Cancellations that announcements have asked for. */
   readonly #cancelling = new Set<Promise<void>>()
   #isClosed = false
@@ -90,6 +92,7 @@ export class DelayedEvents implements DelayedEventsOfUser {
     const { roomId, requester, type, stateKey, content, delayMs, txnId, createdTs } = wish
     const { userId, deviceId } = requester
     const { store, environment } = this.#core
+    requireNotSuspended(requester)
     if (!this.#rooms.isKnown(roomId)) throw forbidden('You are not in this room')
     const { maxDelayMs, maxScheduled } = DELAYED_EVENT_LIMITS
     if (delayMs > maxDelayMs) {
@@ -201,29 +204,32 @@ export class DelayedEvents implements DelayedEventsOfUser {
 
   #start(): void {
     this.#armedTs = Number.POSITIVE_INFINITY
-    if (this.#isClosed || this.#running) return
-    this.#running = this.#sendDue().finally(() => {
+    if (this.#isClosed) return
+    if (this.#running) {
+      this.#isWantedAgain = true
+      return
+    }
+    this.#isWantedAgain = false
+    this.#running = this.#sendDue().then((nextTs) => {
       this.#running = undefined
+      if (this.#isWantedAgain) this.#start()
+      else if (nextTs !== undefined) this.#arm(nextTs)
     })
   }
 
-  /** In the order in which they were due. */
-  async #sendDue(): Promise<void> {
+  /** In the order in which they were due. @returns when the next one is, or the next try */
+  async #sendDue(): Promise<number | undefined> {
     const { store, environment } = this.#core
     try {
       for (;;) {
         const [next] = await store.home.range(delayedEvents, { index: 'dueTs', limit: 1 })
-        if (this.#isClosed || next?.dueTs == null) return
-        if (next.dueTs > environment.clock.now()) {
-          // Armed only when this run is over, so that the clock cannot ring into it.
-          queueMicrotask(() => this.#arm(next.dueTs ?? 0))
-          return
-        }
+        if (this.#isClosed || next?.dueTs == null) return undefined
+        if (next.dueTs > environment.clock.now()) return next.dueTs
         await this.#exclusive(next.delayId, () => this.#sendScheduled(next.delayId))
       }
     } catch (error) {
       environment.logger.warn({ event: 'rooms.delayed.failed', error: String(error) })
-      queueMicrotask(() => this.#arm(environment.clock.now() + RETRY_MS))
+      return environment.clock.now() + RETRY_MS
     }
   }
 

@@ -18,6 +18,8 @@ import { roomIndex } from './store.ts'
 export interface RoomDraft {
   readonly rules: RoomVersionRules
   readonly creator: string
+  /** Of a creator without an account. */
+  readonly creatorProfile?: JsonObject
   /** Of the create event, without what follows from the version. */
   readonly content: JsonObject
   /** Only in versions whose rooms may be named; without it one is chosen. */
@@ -116,7 +118,7 @@ async function stageAll(
   await proposeBuilt(core, room, create, before, {
     ops: () => [put(roomIndex, room.row), ...(draft.ops?.(room.roomId) ?? [])],
   })
-  const { creator } = draft
-  const joined = await setMembership(core, room, { sender: creator, target: creator, membership: 'join' })
+  const { creator, creatorProfile: extra = {} } = draft
+  const joined = await setMembership(core, room, { sender: creator, target: creator, membership: 'join', extra })
   return (await draft.stageRest(room)) ?? joined
 }

@@ -1,22 +1,28 @@
 import type { RoomsForReaders } from './contract.ts'
 import type { RoomsCore } from './core.ts'
+import { blocksInvites } from './invite-permission.ts'
 import type { KeptMembership } from './memberships.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { KeptRoomView } from './room-view.ts'
 import { roomIndex } from './store.ts'
 
-const remembered = new WeakMap<ReadonlyMap<string, KeptMembership>, ReadonlyMap<string, KeptMembership>>()
+type Memberships = ReadonlyMap<string, KeptMembership>
 
-/** The maps are never changed, so that each is looked through once. */
-function withoutForgotten(all: ReadonlyMap<string, KeptMembership>): ReadonlyMap<string, KeptMembership> {
-  let rest = remembered.get(all)
-  if (!rest) {
-    rest = new Map([...all].filter(([, { isForgotten }]) => !isForgotten))
-    if (rest.size === all.size) rest = all
-    remembered.set(all, rest)
+/** Leaves some memberships out. The maps are never changed, so that each is looked through once. */
+function remembering(isShown: (entry: KeptMembership) => boolean): (all: Memberships) => Memberships {
+  const remembered = new WeakMap<Memberships, Memberships>()
+  return (all) => {
+    let rest = remembered.get(all)
+    if (!rest) {
+      rest = new Map([...all].filter(([, entry]) => isShown(entry)))
+      if (rest.size === all.size) rest = all
+      remembered.set(all, rest)
+    }
+    return rest
   }
-  return rest
 }
+const withoutForgotten = remembering(({ isForgotten }) => !isForgotten)
+const withoutInvites = remembering(({ membership }) => membership !== 'invite')
 
 /** The reading half of the door. All that waits does so until memory has caught up with what the store shows. */
 export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForReaders {
@@ -60,7 +66,9 @@ export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForRead
 
   return {
     async memberships(userId) {
-      return withoutForgotten(await membershipsOf(userId))
+      const blocks = await blocksInvites(core, userId)
+      const known = withoutForgotten(await membershipsOf(userId))
+      return blocks ? withoutInvites(known) : known
     },
     async findMembership(userId, roomId) {
       return (await membershipsOf(userId)).get(roomId)

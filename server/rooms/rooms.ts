@@ -15,6 +15,7 @@ import { DelayedEvents, type DelayedEventsOfUser } from './delayed-events.ts'
 import { type DirectoryPage, type DirectoryWish, isPublished, listPublished, setPublished } from './directory.ts'
 import { createFinding, type Finding } from './finding.ts'
 import * as members from './membership-cases.ts'
+import { requireMaySetState } from './may-set-state.ts'
 import { Memberships } from './memberships.ts'
 import { setNetworkListing } from './network-rooms.ts'
 import { OpenRooms } from './open-rooms.ts'
@@ -39,7 +40,9 @@ import {
 } from './read-timeline.ts'
 import { roomsForReaders } from './readers.ts'
 import { type Reception, receive } from './receive/receive.ts'
+import { readReportable } from './reportable.ts'
 import { redactEvent, sendMessage, setState } from './send.ts'
+import { type Notice, requireMayDecline, sendNotice } from './server-notices.ts'
 import { roomChanges } from './store.ts'
 import { type UpgradeWish, upgradeRoom } from './upgrade.ts'
 
@@ -79,6 +82,8 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   join(action: members.OwnAction & { readonly isGuest: boolean }): Promise<void>
   knock(action: members.OwnAction): Promise<void>
   leave(action: members.OwnAction): Promise<void>
+  /** A message of the server to one of its users. */
+  sendNotice(notice: Notice): ReturnType<typeof sendNotice>
   forget(roomId: string, userId: string): Promise<void>
   invite(action: members.MemberAction): Promise<void>
   kick(action: members.MemberAction): Promise<void>
@@ -109,6 +114,7 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   readMembers(reader: Reader, wish: MembersWish): Promise<readonly string[]>
   readJoinedMembers(reader: Reader): ReturnType<typeof readJoinedMembers>
   readEvent(reader: Reader, eventId: string): Promise<string>
+  readReportable(reader: Reader, eventId: string): ReturnType<typeof readReportable>
   readPage(reader: Reader, wish: PageWish): Promise<Page>
   readPreview(reader: Reader): Promise<Preview>
   readContext(
@@ -201,22 +207,23 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     },
     send: (message) => sendMessage(core, open, message),
     redact: (redaction) => redactEvent(core, open, redaction),
-    setState: ({ roomId, requester, type, stateKey, content, createdTs }) =>
-      type === 'm.room.member'
-        ? members.putMembership(core, open, {
-            roomId,
-            sender: requester.userId,
-            target: stateKey,
-            content,
-            isGuest: requester.isGuest,
-            createdTs,
-          })
-        : setState(core, open, { roomId, sender: requester.userId, type, stateKey, content, createdTs }),
+    async setState(setting) {
+      const { requester, stateKey: target, ...rest } = setting
+      const { userId: sender, isGuest } = requester
+      await requireMaySetState(core, setting)
+      return setting.type === 'm.room.member'
+        ? members.putMembership(core, open, { ...rest, sender, target, isGuest })
+        : setState(core, open, { ...rest, sender, stateKey: target })
+    },
     delayed,
     resolve: (roomIdOrAlias) => resolveRoom(core, roomIdOrAlias),
     join: (action) => members.join(core, open, action),
     knock: (action) => members.knock(core, open, action),
-    leave: (action) => members.leave(core, open, action),
+    async leave(action) {
+      await requireMayDecline(core, action.userId, action.roomId)
+      await members.leave(core, open, action)
+    },
+    sendNotice: (notice) => sendNotice(core, open, notice),
     forget: (roomId, userId) => members.forget(core, open, roomId, userId),
     invite: (action) => members.invite(core, open, action),
     kick: (action) => members.kick(core, open, action),
@@ -231,6 +238,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     readMembers: (reader, wish) => readMembers(core, open, reader, wish),
     readJoinedMembers: (reader) => readJoinedMembers(core, open, reader),
     readEvent: (reader, eventId) => readEventById(core, open, reader, eventId),
+    readReportable: (reader, eventId) => readReportable(core, open, reader, eventId),
     readPage: (reader, wish) => readPage(core, open, reader, wish),
     readPreview: (reader) => readPreview(core, open, reader),
     readContext: (reader, wish) => readContext(core, open, reader, wish),

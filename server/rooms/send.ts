@@ -1,6 +1,6 @@
 import { badJson, forbidden, invalidParam, notFound } from '../../shared/matrix/errors.ts'
 import { isEventId, serverNameOf } from '../../shared/matrix/identifiers.ts'
-import type { Requester } from '../accounts/index.ts'
+import { type Requester, requireNotSuspended } from '../accounts/index.ts'
 import { roomStateOf } from '../protocol/auth-rules/index.ts'
 import { canonicalJson } from '../protocol/canonical-json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
@@ -30,7 +30,7 @@ interface Sending {
  * Sends a message event; the same transaction ID again gives the same event.
  * Spec: client-server-api §PUT /rooms/{roomId}/send/{eventType}/{txnId}.
  *
- * @throws MatrixError 403 M_FORBIDDEN, for an unknown room, too; 404 M_NOT_FOUND for an unknown event to redact;
+ * @throws MatrixError 403 M_USER_SUSPENDED, M_FORBIDDEN, for an unknown room, too; 404 M_NOT_FOUND for an unknown event to redact;
  *   413 M_TOO_LARGE, 400 M_BAD_JSON, and what `checkRelation` has against it
  */
 export async function sendMessage(
@@ -40,6 +40,7 @@ export async function sendMessage(
 ): Promise<string> {
   const { type, content, requester, createdTs } = message
   if (type !== 'm.room.redaction') {
+    requireNotSuspended(requester)
     return sendOnce(core, rooms, message, `send/${type}`, () => ({
       type,
       sender: requester.userId,
@@ -50,8 +51,7 @@ export async function sendMessage(
   const { redacts, ...rest } = content
   if (typeof redacts !== 'string' || !isEventId(redacts)) throw badJson('A redaction names an event in `redacts`')
   return sendOnce(core, rooms, message, `send/${type}`, async (room) => {
-    const { userId: sender, isAdmin } = requester
-    return { ...(await redactionWish(room, { sender, redacts, content: rest, isAdmin })), createdTs }
+    return { ...(await redactionWish(room, { requester, redacts, content: rest })), createdTs }
   })
 }
 
@@ -64,10 +64,9 @@ export async function redactEvent(
   const { eventId, reason, requester } = redaction
   return sendOnce(core, rooms, redaction, `redact/${eventId}`, (room) =>
     redactionWish(room, {
-      sender: requester.userId,
+      requester,
       redacts: eventId,
       content: reason === undefined ? {} : { reason },
-      isAdmin: requester.isAdmin,
     }),
   )
 }
@@ -109,17 +108,19 @@ async function sendOnce(
  */
 async function redactionWish(
   room: OpenRoom,
-  redaction: { sender: string; redacts: string; content: JsonObject; isAdmin: boolean },
+  { requester, redacts, content }: { requester: Requester; redacts: string; content: JsonObject },
 ): Promise<EventWish> {
-  const { sender, redacts, content } = redaction
+  const { userId: sender, isAdmin } = requester
   const target = await room.find(redacts)
   const { state } = room.head
+  // Whoever is suspended may still take back what they said themselves.
+  if (target?.pdu.sender !== sender) requireNotSuspended(requester)
   // Those who may not look into the room are not told which events it has.
   const isMember = state.get('m.room.member', sender)?.pdu.content.membership === 'join'
   if (isMember && !target) throw notFound('The event to redact is not in this room')
   if (isMember && target && target.pdu.sender !== sender) {
     const powers = roomStateOf((type, stateKey) => state.get(type, stateKey), room.rules)
-    const isOfOurs = redaction.isAdmin && serverNameOf(target.pdu.sender) === serverNameOf(sender)
+    const isOfOurs = isAdmin && serverNameOf(target.pdu.sender) === serverNameOf(sender)
     if (!isOfOurs && powers.power(sender) < powers.powerNeeded('redact')) {
       throw forbidden('You have too little power to redact events of others')
     }

@@ -6,6 +6,7 @@ import type { JsonObject } from '../protocol/pdu.ts'
 import type { Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
+import { blocksInvites } from './invite-permission.ts'
 import type { OpenRoom } from './open-room.ts'
 import { propose } from './propose.ts'
 import type { Accompanying } from './receive/commit.ts'
@@ -87,8 +88,7 @@ export async function checkInvitee(core: RoomsCore, target: string): Promise<voi
   }
   const account = await core.accounts.findAccount(target)
   if (!account || account.isDeactivated) throw notFound('There is no such user on this server')
-  const permission = await core.accounts.findAccountData(target, null, 'm.invite_permission_config')
-  if (permission?.content.default_action === 'block') {
+  if (await blocksInvites(core, target)) {
     throw new MatrixError('M_INVITE_BLOCKED', 403, 'The user does not want to be invited')
   }
 }

@@ -8,7 +8,7 @@ import type { RoomFacts } from './joined-room.ts'
 import type { Viewer } from './viewer.ts'
 
 /** Messages in one answer, as the specification recommends. */
-const MAX_TO_DEVICE = 100
+export const MAX_TO_DEVICE = 100
 
 export interface ToDevicePart {
   /** JSON texts. */
@@ -21,10 +21,11 @@ export async function toDevicePart(
   e2ee: E2eeForReaders,
   device: { readonly userId: string; readonly deviceId: string },
   span: { readonly since: number; readonly upTo: number },
+  limit = MAX_TO_DEVICE,
 ): Promise<ToDevicePart> {
-  const messages = await e2ee.toDeviceSince(device, span.since, span.upTo, MAX_TO_DEVICE)
+  const messages = await e2ee.toDeviceSince(device, span.since, span.upTo, limit)
   const last = messages.at(-1)
-  const isFull = messages.length >= MAX_TO_DEVICE && last !== undefined
+  const isFull = messages.length >= limit && last !== undefined
   return { events: messages.map(({ json }) => json), upTo: isFull ? last.position : span.upTo }
 }
 

@@ -8,6 +8,7 @@ import type { Environment } from '../observe/environment.ts'
 import type { Push } from '../push/index.ts'
 import type { RoomsForReaders } from '../rooms/index.ts'
 import type { Store } from '../store/index.ts'
+import { Acknowledgements } from './acknowledgements.ts'
 import { ANYBODY, deviceMark } from './batch.ts'
 import { ChangeMarks } from './change-marks.ts'
 import { createFilters, type Filters } from './filter-store.ts'
@@ -15,6 +16,12 @@ import { type KeyChanges, keyChanges } from './key-changes.ts'
 import { LazyMembers } from './lazy-members.ts'
 import { Notifier, type NotifierStats } from './notifier.ts'
 import { RoomChanges } from './room-changes.ts'
+import { type SlidingSyncRequest, SlidingSyncs } from './sliding.ts'
+import { AccountFactsOfUsers } from './sliding-account-facts.ts'
+import { BumpStamps } from './sliding-bump-stamps.ts'
+import { Connections } from './sliding-connection.ts'
+import { RoomFactsCache } from './sliding-room-facts.ts'
+import { RoomOrders } from './sliding-room-order.ts'
 import { type SyncRequest, Syncs } from './sync.ts'
 
 export { EventMatcher } from './event-matcher.ts'
@@ -30,6 +37,8 @@ export interface Sync extends Disposable {
   readonly listening: number
   /** Answers `/sync`; see `Syncs.answer`. */
   answer(request: SyncRequest): Promise<string>
+  /** Answers simplified sliding sync; see `SlidingSyncs.answer`. */
+  answerSliding(request: SlidingSyncRequest): Promise<string>
   /** Answers `/keys/changes`; see `keyChanges`. */
   keyChanges(userId: string, tokens: { readonly from: string; readonly to: string }): Promise<KeyChanges>
 }
@@ -100,22 +109,31 @@ export function createSync(deps: {
     }),
   ]
 
-  const syncs = new Syncs({
+  const acknowledgements = new Acknowledgements(e2ee, toDeviceMarks)
+  const shared = {
     clock: environment.clock,
     store,
-    serial: ephemeral.serial,
     rooms,
     accounts,
     e2ee,
     ephemeral,
     push,
-    filters,
     notifier,
     roomChanges,
     accountDataMarks,
     toDeviceMarks,
     deviceListMarks,
+    acknowledgements,
     lazyMembers: new LazyMembers(),
+  }
+  const syncs = new Syncs({ ...shared, serial: ephemeral.serial, filters })
+  const slidingSyncs = new SlidingSyncs({
+    ...shared,
+    connections: new Connections(ephemeral.serial.run, new LazyMembers()),
+    orders: new RoomOrders(rooms, roomChanges),
+    accountFacts: new AccountFactsOfUsers(accounts, accountDataMarks),
+    roomFacts: new RoomFactsCache(rooms),
+    bumpStamps: new BumpStamps(),
   })
 
   return {
@@ -125,6 +143,7 @@ export function createSync(deps: {
       return notifier.listening
     },
     answer: (request) => syncs.answer(request),
+    answerSliding: (request) => slidingSyncs.answer(request),
     keyChanges: (userId, tokens) => keyChanges({ store, e2ee, rooms }, userId, tokens),
     [Symbol.dispose]() {
       for (const end of subscriptions) end()

@@ -6,13 +6,14 @@
  * connection that was forgotten, is answered `M_UNKNOWN_POS`, and the client begins anew.
  */
 import { MatrixError } from '../../shared/matrix/errors.ts'
-import type { RoomEvent } from '../rooms/index.ts'
+import type { MembershipEntry, RoomEvent } from '../rooms/index.ts'
 import type { LazyMembers } from './lazy-members.ts'
 import { LeastRecentlyUsed } from './least-recently-used.ts'
 import type { Watch } from './notifier.ts'
+import type { RememberedChoice } from './sliding-choice.ts'
 import type { RoomConfig, Wish } from './sliding-wish.ts'
 
-const MAX_CONNECTIONS = 1_000
+const MAX_CONNECTIONS = 500
 const MAX_CONNECTIONS_OF_DEVICE = 10
 /** Rooms that a connection remembers; of those told of longest ago it then knows nothing, and tells all. */
 const MAX_ROOMS = 20_000
@@ -49,31 +50,37 @@ export interface Told {
   readonly receipts: ToldRooms
   /** By room: the list of those who type, as JSON text, unless empty. */
   readonly typing: ReadonlyMap<string, string>
+  /** What the answer was made for. */
+  readonly wish: Wish
+  readonly choice: RememberedChoice
+  readonly memberships: ReadonlyMap<string, MembershipEntry>
 }
 
-/** Changes of a set of rooms. */
+/** Up to where the client has been told of rooms; `Infinity`: up to the connection's position, from answer to answer. */
 export interface ToldRooms {
   /** Nothing of before counts any more. */
   readonly isReset: boolean
-  readonly added: readonly string[]
-  readonly removed: readonly string[]
+  readonly upTo: ReadonlyMap<string, number>
 }
 
 export class Connection {
+  readonly userId: string
   /** Names it in the memory of member events. */
   readonly name: string
   readonly rooms = new Map<string, SentRoom>()
   readonly configs = new LeastRecentlyUsed<string, RoomConfig>(MAX_CONFIGS)
-  /** Rooms whose account data and receipts it knows up to `position`. */
-  readonly accountData = new Set<string>()
-  readonly receipts = new Set<string>()
+  /** By room, up to where it knows account data and receipts, as `ToldRooms` has it. */
+  readonly accountData = new Map<string, number>()
+  readonly receipts = new Map<string, number>()
   /** `null` before the first answer. */
   position: number | null = null
   counts: ReadonlyMap<string, number> = new Map()
   typing: ReadonlyMap<string, string> = new Map()
   globalAccountData = false
-  /** The newest wish, since clients ask for the same again and again. */
-  wish: { readonly digest: string; readonly made: Wish } | undefined
+  /** What the last answer was made for; where it is the same again, nothing of it need be looked through. */
+  wish: Wish | undefined
+  choice: RememberedChoice | undefined
+  memberships: ReadonlyMap<string, MembershipEntry> | undefined
   /** The newest request, while it waits or reads. */
   request: Watch | undefined
   #confirmed: number | undefined
@@ -81,7 +88,8 @@ export class Connection {
   readonly #lazyMembers: LazyMembers
 
   /** @param name no two connections have the same */
-  constructor(name: string, lazyMembers: LazyMembers) {
+  constructor(userId: string, name: string, lazyMembers: LazyMembers) {
+    this.userId = userId
     this.name = name
     this.#lazyMembers = lazyMembers
   }
@@ -127,15 +135,24 @@ export class Connection {
     this.counts = told.counts
     this.typing = told.typing
     this.globalAccountData = told.globalAccountData
+    this.wish = told.wish
+    this.choice = told.choice
+    this.memberships = told.memberships
     applyRooms(this.accountData, told.accountData)
     applyRooms(this.receipts, told.receipts)
   }
 }
 
-function applyRooms(rooms: Set<string>, { isReset, added, removed }: ToldRooms): void {
+function applyRooms(rooms: Map<string, number>, { isReset, upTo }: ToldRooms): void {
   if (isReset) rooms.clear()
-  for (const roomId of removed) rooms.delete(roomId)
-  for (const roomId of added) rooms.add(roomId)
+  for (const [roomId, position] of upTo) {
+    rooms.delete(roomId)
+    rooms.set(roomId, position)
+  }
+  for (const oldest of rooms.keys()) {
+    if (rooms.size <= MAX_ROOMS) break
+    rooms.delete(oldest)
+  }
 }
 
 /** `s<position>_<run of the server>.<number of the answer>`: `/messages` and `/relations` read the part before the underscore. */
@@ -163,17 +180,13 @@ export class Connections {
     while (others.length >= MAX_CONNECTIONS_OF_DEVICE) this.#connections.delete(others.shift() as string)
     this.#ofDevice.set(deviceKey, [...others, key])
     this.#connections.get(key)?.request?.displace()
-    const connection = new Connection(`${key} ${this.nextAnswer()}`, this.#lazyMembers)
+    const connection = new Connection(device.userId, `${key} ${this.nextAnswer()}`, this.#lazyMembers)
     this.#connections.set(key, connection)
     return connection
   }
 
   /** @throws MatrixError 400 M_UNKNOWN_POS where the client must begin anew */
-  resume(
-    device: { readonly userId: string; readonly deviceId: string },
-    connId: string,
-    pos: string,
-  ): Connection {
+  resume(device: { readonly userId: string; readonly deviceId: string }, connId: string, pos: string): Connection {
     const [, , run, answer] = POS.exec(pos) ?? []
     const connection = this.#connections.get(JSON.stringify([device.userId, device.deviceId, connId]))
     if (run !== this.#run || answer === undefined || !connection) throw unknownPos()

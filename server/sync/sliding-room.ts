@@ -109,27 +109,42 @@ const commonFields = ({ membership }: MembershipEntry, lists: readonly string[])
 ]
 
 /** @returns `undefined` where the user's own membership is not to be found */
-async function extentOf(view: RoomView, { entry, connection, upTo }: RoomQuery): Promise<Extent | undefined> {
+async function extentOf(view: RoomView, query: RoomQuery): Promise<Extent | undefined> {
+  const { entry, connection, upTo } = query
   const { membership, position, userId } = entry
   const before = connection.rooms.get(entry.roomId)
   const since = before?.kind === 'whole' ? before.upTo : undefined
-  const isJoined = membership === 'join'
-  const knowsRoom =
-    since !== undefined && (position <= since || !isJoined || (await wasJoinedAt(view, userId, since)))
-  const from = knowsRoom ? await view.orderAfter(since) : view.earliestOrder
-  if (isJoined) {
-    const to = view.position > upTo ? await view.orderAfter(upTo) : view.latestOrder + 1
-    const end = await stateAtEnd(view, to)
-    return { from, to, end, changed: knowsRoom ? await changesIn(view, since, upTo) : null, isJoined, only: undefined }
+  if (membership !== 'join') return extentBehind(view, entry, since)
+  const knowsRoom = since !== undefined && (position <= since || (await wasJoinedAt(view, userId, since)))
+  const to = view.position > upTo ? await view.orderAfter(upTo) : view.latestOrder + 1
+  const end = await stateAtEnd(view, to)
+  return {
+    from: knowsRoom ? await view.orderAfter(since) : view.earliestOrder,
+    to,
+    end,
+    changed: knowsRoom ? await changesIn(view, since, upTo) : null,
+    isJoined: true,
+    only: undefined,
   }
+}
+
+/** Of a room that the user is in no more: up to when they were put out of it. */
+async function extentBehind(
+  view: RoomView,
+  entry: MembershipEntry,
+  since: number | undefined,
+): Promise<Extent | undefined> {
   const member = await view.find(entry.eventId)
   if (!member) return undefined
+  const isNews = since === undefined || entry.position > since
+  const wasJoined = since !== undefined && isNews && (await wasJoinedAt(view, entry.userId, since))
+  const wasIn = wasJoined || entry.previous === 'join'
+  const knowsRoom = since !== undefined && (!isNews || wasJoined || !wasIn)
   const to = (member.order ?? view.latestOrder) + 1
+  const from = knowsRoom ? Math.min(await view.orderAfter(since), to) : view.earliestOrder
   const end = await view.stateAt(to - 1)
-  // What ended by the same word twice, as for who is banned after a kick, is told as far as it was seen before.
-  const wasIn = knowsRoom || entry.previous === 'join'
-  const changed = knowsRoom && from < to ? await compareStates(view, from, end) : []
-  return { from: Math.min(from, to), to, end, changed: knowsRoom ? changed : null, isJoined, only: wasIn ? undefined : member }
+  const changed = wasJoined ? await compareStates(view, from, end) : []
+  return { from, to, end, changed: knowsRoom ? changed : null, isJoined: false, only: wasIn ? undefined : member }
 }
 
 interface WholeRoomQuery extends RoomQuery {
@@ -151,7 +166,9 @@ async function wholeRoom(deps: SlidingRoomDeps, viewer: Viewer, query: WholeRoom
         changed: extent.changed,
         timeline,
       })
-  const summary = extent.only ? [] : summaryFields(viewer.userId, view, { ...extent, includeHeroes: config.includeHeroes })
+  const summary = extent.only
+    ? []
+    : summaryFields(viewer.userId, view, { ...extent, includeHeroes: config.includeHeroes })
   const unread = extent.isJoined ? (await deps.push.unread.ofRoom(viewer.userId, view)).total : NO_COUNTS
   const hasLeft = !extent.isJoined && (before === undefined || before.upTo < entry.position)
   const sent: SentRoom = {

@@ -10,6 +10,7 @@ import type {
   SlidingSyncBody,
 } from '../../shared/api/client/sync-msc4186.ts'
 import { invalidParam } from '../../shared/matrix/errors.ts'
+import { MAX_TO_DEVICE } from './device-section.ts'
 import { MAX_TIMELINE_LIMIT } from './filter.ts'
 import { CombinedState, RequiredState } from './sliding-required-state.ts'
 
@@ -50,9 +51,6 @@ export interface WishedExtensions {
   readonly typing: ExtensionScope | undefined
 }
 
-/** Messages to a device in one answer. */
-const MAX_TO_DEVICE = 100
-
 interface Rule {
   readonly key: string
   readonly timelineLimit: number
@@ -67,6 +65,7 @@ export class Wish {
   /** Room IDs. */
   readonly subscriptions: ReadonlySet<string>
   readonly extensions: WishedExtensions
+  readonly #extensionsKey: string
   readonly #rules = new Map<string, Rule>()
   readonly #combined = new Map<string, RoomConfig>()
 
@@ -84,6 +83,7 @@ export class Wish {
     for (const [roomId, config] of Object.entries(subscriptions)) {
       this.#rules.set(`room ${roomId}`, ruleOf(config, userId))
     }
+    this.#extensionsKey = digest({ ...extensions, to_device: undefined })
     const { to_device: toDevice, e2ee, account_data: accountData, receipts, typing } = extensions
     this.extensions = {
       toDevice: toDevice?.enabled
@@ -94,6 +94,11 @@ export class Wish {
       receipts: scopeOf(receipts),
       typing: scopeOf(typing),
     }
+  }
+
+  /** Whether it chooses the same rooms, and asks for the same of them; messages to the device aside. */
+  isSameAs(other: Wish): boolean {
+    return this.key === other.key && this.#extensionsKey === other.#extensionsKey
   }
 
   /** The config of a room that is in these lists, or subscribed to. */
@@ -108,6 +113,12 @@ export class Wish {
     }
     return config
   }
+}
+
+/** What a client has to know of a room that it need not know any more. */
+export function leastConfig(userId: string): RoomConfig {
+  const own = new RequiredState([['m.room.member', '$ME']], userId)
+  return { key: '', timelineLimit: 1, requiredState: new CombinedState([own]), includeHeroes: false }
 }
 
 const digest = (value: unknown): string => createHash('sha256').update(JSON.stringify(value)).digest('base64url')

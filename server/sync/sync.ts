@@ -5,6 +5,7 @@ import { MatrixError } from '../../shared/matrix/errors.ts'
 import type { PresenceState, Serial } from '../ephemeral/index.ts'
 import type { Clock } from '../observe/environment.ts'
 import type { Store } from '../store/index.ts'
+import type { Acknowledgements } from './acknowledgements.ts'
 import { type Batch, type BatchDeps, makeBatch } from './batch.ts'
 import type { Filters } from './filter-store.ts'
 import type { Notifier } from './notifier.ts'
@@ -13,7 +14,7 @@ import { parseToken, type SyncToken, writeToken } from './token.ts'
 import type { Span, Viewer } from './viewer.ts'
 
 /** The longest that a request may wait, whatever it asks for. Milliseconds. */
-const MAX_TIMEOUT_MS = 120_000
+export const MAX_TIMEOUT_MS = 120_000
 
 /** A request as the edge has it. */
 export interface SyncRequest {
@@ -37,12 +38,11 @@ export interface SyncDeps extends BatchDeps {
   readonly serial: Serial
   readonly filters: Filters
   readonly notifier: Notifier
+  readonly acknowledgements: Acknowledgements
 }
 
 export class Syncs {
   readonly #deps: SyncDeps
-  /** By device: up to where e2ee was told that messages have arrived. */
-  readonly #acknowledged = new Map<string, number>()
 
   constructor(deps: SyncDeps) {
     this.#deps = deps
@@ -74,8 +74,8 @@ export class Syncs {
     if (deviceId !== null) {
       ephemeral.presence.syncing({ userId, deviceId, state: request.setPresence ?? 'online', timeoutMs })
     }
-    if (token) await this.#acknowledge(userId, deviceId, token)
-    else this.#deps.lazyMembers.reset(clientKey(viewer))
+    if (token && deviceId !== null) await this.#deps.acknowledgements.note({ userId, deviceId }, token.toDevice)
+    if (!token) this.#deps.lazyMembers.reset(clientKey(viewer))
 
     using watch = notifier.watch(userId, deviceId ?? '')
     let from = token
@@ -113,25 +113,7 @@ export class Syncs {
     }
     return { batch, next }
   }
-
-  /** The client has shown with its token what it got: messages to the device up to there can go. */
-  async #acknowledge(userId: string, deviceId: string | null, { toDevice }: SyncToken): Promise<void> {
-    if (deviceId === null) return
-    const key = JSON.stringify([userId, deviceId])
-    const before = this.#acknowledged.get(key)
-    // Nothing has come for the device since it was last told.
-    if (before !== undefined && (before >= toDevice || !this.#deps.toDeviceMarks.mayHaveChanged(key, before))) return
-    await this.#deps.e2ee.acknowledgeToDevice({ userId, deviceId }, toDevice)
-    this.#acknowledged.delete(key)
-    this.#acknowledged.set(key, toDevice)
-    for (const oldest of this.#acknowledged.keys()) {
-      if (this.#acknowledged.size <= MAX_ACKNOWLEDGED) break
-      this.#acknowledged.delete(oldest)
-    }
-  }
 }
-
-const MAX_ACKNOWLEDGED = 10_000
 
 function finished(batch: Batch, next: SyncToken): string {
   return `{"next_batch":${JSON.stringify(writeToken(next))}${batch.text}}`

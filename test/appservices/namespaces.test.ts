@@ -15,13 +15,20 @@ describe('application-service-api §Registration, namespaces', () => {
     ['@irc\\-.*', '@irc-bob:hearth.test', true],
     ['#_irc_.*', '#_irc_#room:hearth.test', true],
     ['.*', 'x'.repeat(256), false],
-  ])('%s and %s', (pattern, text, expected) => {
-    expect(compilePattern(pattern)(text)).toBe(expected)
+    ['@(?!alice:).*', '@bob:hearth.test', true],
+    ['@(?!alice:).*', '@alice:hearth.test', false],
+  ])('%s and %s', async (pattern, text, expected) => {
+    expect((await compilePattern(pattern))(text)).toBe(expected)
   })
 
-  it('takes no expression that is broken or too long', () => {
-    expect(() => compilePattern('(')).toThrow(SyntaxError)
-    expect(() => compilePattern('x'.repeat(MAX_PATTERN_LENGTH + 1))).toThrow(RangeError)
+  it('takes no expression that is broken or too long', async () => {
+    await expect(compilePattern('(')).rejects.toThrow(SyntaxError)
+    await expect(compilePattern('x'.repeat(MAX_PATTERN_LENGTH + 1))).rejects.toThrow(RangeError)
+  })
+
+  it('is not held up by an expression that others would try in endless ways', async () => {
+    const matches = await compilePattern('#(a|aa|aaa)*$')
+    expect(matches(`#${'a'.repeat(200)}b`)).toBe(false)
   })
 })
 

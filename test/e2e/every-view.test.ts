@@ -200,7 +200,7 @@ describe('Every view, wide and narrow, by day and by night, from left and from r
     await page.unroute('**/send/**')
     await look(ben.page, '23-the-other-side')
     await page.getByRole('button', { name: 'About this room' }).click()
-    await page.getByRole('complementary').waitFor()
+    await page.getByRole('region', { name: 'About this room' }).waitFor()
     await look(page, '24-about-this-room')
     await page.getByRole('button', { name: 'Leave the room' }).click()
     await page.getByRole('dialog').waitFor()

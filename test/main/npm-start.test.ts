@@ -31,7 +31,8 @@ async function takePortOf(config: string): Promise<Server> {
   return server
 }
 
-describe.runIf(process.platform === 'linux')('npm start', () => {
+// The first start builds what is stale, which on a busy machine takes its time.
+describe.runIf(process.platform === 'linux')('npm start', { timeout: 180_000 }, () => {
   it('makes a home and serves the built page, under its policy, at the address that it prints', async () => {
     await using started = npmStart()
     const address = new URL(await started.until(RUNNING))

@@ -53,7 +53,7 @@ const OFF = 0x30
 const ON = 0x31
 const MIB = 1024 * 1024
 
-describe.runIf(process.platform === 'linux')('the packed app', () => {
+describe.runIf(process.platform === 'linux')('the packed app', { timeout: 120_000 }, () => {
   const folder = mkdtempSync(join(tmpdir(), 'hearth-packed-'))
   const resources = join(folder, 'out/linux-unpacked/resources')
   const packed = join(folder, 'app')

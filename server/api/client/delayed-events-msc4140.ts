@@ -5,13 +5,11 @@ import {
   scheduleDelayedEvent,
   updateDelayedEvent,
 } from '../../../shared/api/client/delayed-events-msc4140.ts'
-import { requireNotSuspended } from '../../accounts/index.ts'
 import { type Route, route } from '../../http/route.ts'
 import type { Rooms } from '../../rooms/index.ts'
 
 export const delayedEventsRoutes = ({ delayed }: Pick<Rooms, 'delayed'>): readonly Route[] => [
   route(scheduleDelayedEvent, async ({ path: { roomId, eventType, txnId }, query, body, requester }) => {
-    requireNotSuspended(requester)
     return {
       delay_id: await delayed.schedule({
         roomId,

@@ -4,7 +4,7 @@ import {
   getRoomIdByAlias,
   setRoomAlias,
 } from '../../../shared/api/client/directory.ts'
-import type { Requester } from '../../accounts/index.ts'
+import { type Requester, requireNotSuspended } from '../../accounts/index.ts'
 import { type Route, route } from '../../http/route.ts'
 import type { Rooms } from '../../rooms/index.ts'
 
@@ -15,6 +15,7 @@ const callerOf = ({ userId, appservice }: Requester) => ({ userId, appserviceId:
 /** @param serverName of this server, which knows the rooms that its aliases lead to */
 export const directoryRoutes = (rooms: Pick<Rooms, Used>, serverName: string): readonly Route[] => [
   route(setRoomAlias, async ({ path, body, requester }) => {
+    requireNotSuspended(requester)
     await rooms.addAlias({ alias: path.roomAlias, roomId: body.room_id, ...callerOf(requester) })
     return {}
   }),
@@ -25,6 +26,7 @@ export const directoryRoutes = (rooms: Pick<Rooms, Used>, serverName: string): r
   })),
 
   route(deleteRoomAlias, async ({ path, requester }) => {
+    requireNotSuspended(requester)
     await rooms.removeAlias({ alias: path.roomAlias, isAdmin: requester.isAdmin, ...callerOf(requester) })
     return {}
   }),

@@ -5,6 +5,7 @@ import {
   setRoomVisibilityOnDirectory,
 } from '../../../shared/api/client/list_public_rooms.ts'
 import { notFound } from '../../../shared/matrix/errors.ts'
+import { requireNotSuspended } from '../../accounts/index.ts'
 import { type Route, route } from '../../http/route.ts'
 import type { DirectoryPage, DirectoryWish, Rooms } from '../../rooms/index.ts'
 
@@ -23,6 +24,7 @@ export function listPublicRoomsRoutes(rooms: Pick<Rooms, Used>, serverName: stri
     })),
 
     route(setRoomVisibilityOnDirectory, async ({ path, body, requester }) => {
+      requireNotSuspended(requester)
       await rooms.setPublished({
         roomId: path.roomId,
         userId: requester.userId,

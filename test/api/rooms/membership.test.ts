@@ -185,6 +185,26 @@ describe('client-server-api §Inviting, kicking, banning, leaving', () => {
     expect(await setState(alice, roomId, 'm.room.member', { membership: 'invite' }, dave.userId)).toMatchObject(blocked)
   })
 
+  it('shows who blocks invites none in syncs, also none from before', async () => {
+    const erin = await server.register('erin')
+    const block = (content: object) =>
+      erin.api.put(
+        `/_matrix/client/v3/user/${encodeURIComponent(erin.userId)}/account_data/m.invite_permission_config`,
+        content,
+      )
+    const invited = async () =>
+      Object.keys((await erin.api.get<{ rooms?: { invite?: object } }>('/_matrix/client/v3/sync')).body.rooms?.invite ?? {})
+    const roomId = await newRoom(alice, { invite: [erin.userId] })
+    await block({ default_action: 'block' })
+    expect(await invited()).toEqual([])
+    expect((await getState(alice, roomId, 'm.room.member', erin.userId)).body).toMatchObject({ membership: 'invite' })
+    await block({})
+    expect(await invited()).toEqual([roomId])
+    expect(await join(erin, roomId)).toMatchObject(done)
+    await block({ default_action: 'block' })
+    expect((await erin.api.get('/_matrix/client/v3/joined_rooms')).body).toEqual({ joined_rooms: [roomId] })
+  })
+
   it('turns down an invite', async () => {
     const roomId = await newRoom(alice, { invite: [bob.userId] })
     expect(await leave(bob, roomId, { reason: 'no' })).toMatchObject(done)

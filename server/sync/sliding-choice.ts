@@ -1,0 +1,101 @@
+/**
+ * Which rooms a request of sliding sync chooses: the windows of its lists, and its subscriptions.
+ * Spec: MSC4186 §Lists and subscriptions.
+ */
+import type { MembershipEntry } from '../rooms/index.ts'
+import type { AccountFacts } from './sliding-account-facts.ts'
+import { filterRooms } from './sliding-filter.ts'
+import type { ChosenRoom } from './sliding-room.ts'
+import type { RoomFactsCache } from './sliding-room-facts.ts'
+import type { OrderedRoom, RoomOrder } from './sliding-room-order.ts'
+import type { ExtensionScope, Wish, WishedList } from './sliding-wish.ts'
+
+export interface Choice {
+  /** By room ID, in the order in which they were chosen. */
+  readonly rooms: ReadonlyMap<string, ChosenRoom>
+  /** By list, how many rooms it has, within the window or not. */
+  readonly counts: ReadonlyMap<string, number>
+}
+
+/** The newest choice of a connection. Where nothing changed that it follows from, it is the choice again. */
+export interface RememberedChoice extends Choice {
+  readonly key: string
+  readonly order: RoomOrder['rooms']
+  readonly memberships: RoomOrder['memberships']
+  readonly accountVersion: number
+  readonly ignored: ReadonlySet<string>
+}
+
+export async function chooseRooms(
+  cache: RoomFactsCache,
+  wish: Wish,
+  query: {
+    readonly order: RoomOrder
+    readonly account: AccountFacts
+    readonly ignored: ReadonlySet<string>
+    readonly before: RememberedChoice | undefined
+  },
+): Promise<RememberedChoice> {
+  const { order, account, ignored, before } = query
+  if (
+    before?.key === wish.key &&
+    before.order === order.rooms &&
+    before.memberships === order.memberships &&
+    before.accountVersion === account.version &&
+    before.ignored === ignored
+  ) {
+    return before
+  }
+  const shown = order.rooms.filter(({ entry }) => !isIgnored(entry, ignored))
+  const listsOf = new Map<string, { readonly entry: MembershipEntry; readonly lists: string[] }>()
+  const counts = new Map<string, number>()
+  for (const list of wish.lists) {
+    const rooms = await roomsOf(cache, list, { shown, order, account })
+    counts.set(list.name, rooms.length)
+    for (const { roomId, entry } of windowed(rooms, list.ranges)) {
+      const chosen = listsOf.get(roomId) ?? { entry, lists: [] }
+      if (!chosen.lists.includes(list.name)) chosen.lists.push(list.name)
+      listsOf.set(roomId, chosen)
+    }
+  }
+  for (const roomId of wish.subscriptions) {
+    const entry = order.memberships.get(roomId)
+    if (entry && maySubscribe(entry, ignored) && !listsOf.has(roomId)) listsOf.set(roomId, { entry, lists: [] })
+  }
+  const rooms = new Map<string, ChosenRoom>()
+  for (const [roomId, { entry, lists }] of listsOf)
+    rooms.set(roomId, { entry, lists, config: wish.configOf(roomId, lists) })
+  const { rooms: ordered, memberships } = order
+  return { rooms, counts, key: wish.key, order: ordered, memberships, accountVersion: account.version, ignored }
+}
+
+const isIgnored = ({ membership, sender }: MembershipEntry, ignored: ReadonlySet<string>): boolean =>
+  membership === 'invite' && ignored.has(sender)
+
+/** Whoever never had to do with a room is told nothing of it. */
+function maySubscribe(entry: MembershipEntry, ignored: ReadonlySet<string>): boolean {
+  if (isIgnored(entry, ignored)) return false
+  return entry.membership === 'leave' || entry.membership === 'ban' ? entry.previous !== null : true
+}
+
+async function roomsOf(
+  cache: RoomFactsCache,
+  { filters, filterKey }: WishedList,
+  known: { readonly shown: readonly OrderedRoom[]; readonly order: RoomOrder; readonly account: AccountFacts },
+): Promise<readonly OrderedRoom[]> {
+  const { shown, order, account } = known
+  if (!filters || Object.keys(filters).length === 0) return shown
+  return filterRooms(cache, shown, { filters, filterKey, account, memberships: order.memberships })
+}
+
+function* windowed(rooms: readonly OrderedRoom[], ranges: WishedList['ranges']): Iterable<OrderedRoom> {
+  if (!ranges) yield* rooms
+  else for (const [first, last] of ranges) yield* rooms.slice(first, last + 1)
+}
+
+/** Whether an extension tells of a chosen room. */
+export function isInScope(scope: ExtensionScope, wish: Wish, roomId: string, { lists }: ChosenRoom): boolean {
+  const { lists: names, rooms } = scope
+  if (names === null ? lists.length > 0 : lists.some((name) => names.has(name))) return true
+  return wish.subscriptions.has(roomId) && (rooms === null || rooms.has(roomId))
+}
