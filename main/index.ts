@@ -15,9 +15,9 @@ const at = (path: string): string => fileURLToPath(new URL(path, import.meta.url
 
 const { app } = electron
 // Unpacked, the folder of the app comes before the options.
-const { home, domain } = readStartOptions(process.argv.slice(app.isPackaged ? 1 : 2), { isStrict: false })
+const options = readStartOptions(process.argv.slice(app.isPackaged ? 1 : 2), { isStrict: false })
 // Another home is another app: with a lock, a window and a session of its own.
-if (home !== undefined) app.setPath('userData', join(home, 'app'))
+if (options.home !== undefined) app.setPath('userData', join(options.home, 'app'))
 
 startDesktop(
   electron,
@@ -28,7 +28,10 @@ startDesktop(
     trayIcon: at('../assets/tray.png'),
   },
   async () => {
-    const config = await prepareHomeFolder(home ?? usualHomeFolder(process.platform, process.env, homedir()), domain)
+    const config = await prepareHomeFolder(
+      options.home ?? usualHomeFolder(process.platform, process.env, homedir()),
+      options,
+    )
     return startHome(
       utilityHome(electron.utilityProcess, at('./homeserver.js'), config),
       () => findClaimCode(config),

@@ -21,11 +21,15 @@ export function usualHomeFolder(platform: NodeJS.Platform, env: NodeJS.ProcessEn
 /**
  * The home's configuration file, made with its root key at the first start: a name that proves itself (product.md), and one
  * listener that only this machine reaches; so whoever reaches it may make an account.
- * @param domain the home's own domain, where it has one; a server's name never changes, so later on it must be the same one
+ * @param wanted `domain`: the home's own, where it has one; a server's name never changes, so later on it must be the same one.
+ * `port`: of a new home, instead of the first free one from 8008 on
  * @returns the file's path
  * @throws Error that tells a person what is wrong with the domain
  */
-export async function prepareHomeFolder(folder: string, domain?: string): Promise<string> {
+export async function prepareHomeFolder(
+  folder: string,
+  { domain, port }: { readonly domain?: string | undefined; readonly port?: number | undefined } = {},
+): Promise<string> {
   if (domain !== undefined && !isServerName(domain)) throw new Error(`${domain} is no server name`)
   const file = join(folder, 'hearth.json')
   if (existsSync(file)) {
@@ -36,7 +40,7 @@ export async function prepareHomeFolder(folder: string, domain?: string): Promis
   const config = {
     server_name: domain ?? nameHome(join(folder, 'data'), systemRandom),
     data_dir: 'data',
-    listeners: [{ address: '127.0.0.1', port: await freePort(), serves: ['client'] }],
+    listeners: [{ address: '127.0.0.1', port: port ?? (await freePort()), serves: ['client'] }],
     registration: { open: true },
   }
   // Under its name only when it is whole: half a file would stop every later start.

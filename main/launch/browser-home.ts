@@ -38,7 +38,7 @@ async function runHome(options: StartOptions): Promise<void> {
   const folder = options.home ?? usualHomeFolder(process.platform, process.env, homedir())
   let config: string
   try {
-    config = await prepareHomeFolder(folder, options.domain)
+    config = await prepareHomeFolder(folder, options)
   } catch (cause) {
     return end(EXIT_FAILED, `Hearth could not start: ${messageOf(cause)}`)
   }

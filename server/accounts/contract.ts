@@ -139,5 +139,6 @@ export interface Session {
 /** How a client names a user who is to prove a password. Spec: client-server-api §Identifier types. */
 export type UserIdentifier =
   | { readonly type: 'm.id.user'; readonly user: string }
-  /** Third-party identifiers; no account has one bound, so these are never found. */
-  | { readonly type: 'm.id.thirdparty' | 'm.id.phone' }
+  | { readonly type: 'm.id.thirdparty'; readonly medium: string; readonly address: string }
+  /** No account has one, so these are never found. */
+  | { readonly type: 'm.id.phone' }

@@ -1,4 +1,3 @@
-import { forbidden } from '../../shared/matrix/errors.ts'
 import type { Environment } from '../observe/environment.ts'
 import type { Store } from '../store/index.ts'
 import { type AccountData, type AccountDataChange, createAccountData } from './account-data.ts'
@@ -11,12 +10,14 @@ import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { type AttemptLimit, createLogin, type Login } from './login.ts'
 import { createModeration, type Moderation } from './moderation.ts'
 import { createOAuthSessions, type OAuthSessions } from './oauth-sessions.ts'
+import { createOpenIdTokens, type OpenIdTokens } from './openid-tokens.ts'
 import { createPasswords, DEFAULT_COST_LOG2 } from './passwords.ts'
 import { createProfileAnnouncements } from './profile-announcements.ts'
 import { createProfiles, type Profiles } from './profiles.ts'
 import { createRegistration, type Registration } from './registration.ts'
 import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
 import { accountRows } from './store.ts'
+import { createThirdPartyIds, type ThirdPartyIds } from './third-party-ids.ts'
 import { createTokens, DEFAULT_ACCESS_TOKEN_LIFETIME_MS } from './tokens.ts'
 import { requireUnreserved } from './usernames.ts'
 
@@ -35,17 +36,15 @@ interface AccountsConfig {
 export interface Accounts extends AccountsForReaders, Login, Profiles, Moderation, AppserviceUsers, AsyncDisposable {
   readonly isRegistrationOpen: boolean
   readonly sharedSecret: SharedSecret | undefined
-  /**
-   * What can be said against a registration before the client is asked to authenticate.
-   * Spec: client-server-api §POST /register, errors.
-   * @throws MatrixError 403 M_FORBIDDEN where registration is closed; those of `requireAvailable`
-   */
-  requireMayRegister(username: string | undefined): Promise<void>
+  /** Whether a person could choose this name now; without one, the server makes it up. @throws MatrixError as `requireAvailable` */
+  requireFreeUsername(username: string | undefined): Promise<void>
   readonly register: Registration['register']
   readonly hasAccounts: Registration['hasAccounts']
   /** Spec: client-server-api §Refreshing access tokens. @throws MatrixError 401 M_UNKNOWN_TOKEN */
   refresh(refreshToken: string): Promise<Session>
   readonly oauthSessions: OAuthSessions
+  readonly openIdTokens: OpenIdTokens
+  readonly thirdPartyIds: ThirdPartyIds
 
   readonly renameDevice: Devices['rename']
   readonly removeDevices: Lifecycle['removeDevices']
@@ -93,7 +92,9 @@ export function createAccounts({
   const deviceAnnouncers = { added: deviceAdded, renamed: deviceRenamed, removed: deviceRemoved }
   const devices = createDevices({ ...shared, activity, tokens, ...deviceAnnouncers })
   const registration = createRegistration({ ...shared, passwords, devices, isReserved })
-  const login = createLogin({ ...shared, passwords, devices, limitAttempts })
+  const thirdPartyIds = createThirdPartyIds(shared)
+  const { findOwner: findByThirdPartyId } = thirdPartyIds
+  const login = createLogin({ ...shared, passwords, devices, limitAttempts, findByThirdPartyId })
   const lifecycle = createLifecycle({ ...shared, passwords, devices })
   const moderation = createModeration({ ...shared, tokens })
   const oauthSessions = createOAuthSessions({ store, tokens, devices, removeDevices: lifecycle.removeDevices })
@@ -109,8 +110,7 @@ export function createAccounts({
     isRegistrationOpen: config.registrationOpen,
     sharedSecret: config.sharedSecret === undefined ? undefined : createSharedSecret(config.sharedSecret, environment),
 
-    async requireMayRegister(username) {
-      if (!config.registrationOpen) throw forbidden('Registration is closed on this server')
+    async requireFreeUsername(username) {
       if (username === undefined) return
       // An application service's claim says more than the custom by which such names begin with an underscore.
       if (!isReserved(`@${username.toLowerCase()}:${environment.serverName}`)) requireUnreserved(username)
@@ -122,6 +122,8 @@ export function createAccounts({
     authenticate: tokens.authenticate,
     refresh: (refreshToken) => tokens.refresh(refreshToken, null),
     oauthSessions,
+    openIdTokens: createOpenIdTokens(shared),
+    thirdPartyIds,
 
     async findAccount(userId) {
       const row = await store.home.get(accountRows, userId)

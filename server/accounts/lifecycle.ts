@@ -6,6 +6,7 @@ import type { Devices } from './devices.ts'
 import { userLocked } from './errors.ts'
 import { type Passwords, requireGoodPassword } from './passwords.ts'
 import { type AccountRow, accountDataRows, accountRows, deactivationRows, profileRows } from './store.ts'
+import { removalOfThirdPartyIds } from './third-party-ids.ts'
 
 /** What happens to an account and its devices after they were made. */
 export interface Lifecycle {
@@ -51,7 +52,7 @@ export function createLifecycle({
 
   /** Personal rows that go with the account. A deactivated one keeps its account data unless it is erased. */
   async function personalOps({ userId, erase }: Deactivation): Promise<readonly Op[]> {
-    const ops: Op[] = [remove(profileRows, userId)]
+    const ops: Op[] = [remove(profileRows, userId), ...(await removalOfThirdPartyIds(store, userId))]
     if (!erase) return ops
     const entries = await store.home.range(accountDataRows, {
       index: 'order',

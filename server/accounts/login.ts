@@ -6,7 +6,10 @@ import { type Devices, requireValidSessionRequest } from './devices.ts'
 import { userLocked } from './errors.ts'
 import { type Passwords, requireHashable } from './passwords.ts'
 import { type AccountRow, accountRows } from './store.ts'
+import { canonicalEmail, type ThirdPartyIds } from './third-party-ids.ts'
 import { candidateUserIds } from './usernames.ts'
+
+const MAX_COUNTED_LENGTH = 255
 
 /** Counts an attempt to prove the password of an account. @throws MatrixError 429 M_LIMIT_EXCEEDED */
 export type AttemptLimit = (attempt: { readonly userId: string; readonly ip: string }) => void
@@ -37,21 +40,26 @@ export function createLogin({
   passwords,
   devices,
   limitAttempts,
+  findByThirdPartyId,
 }: {
   store: Store
   environment: Environment
   passwords: Passwords
   devices: Devices
   limitAttempts: AttemptLimit
+  findByThirdPartyId: ThirdPartyIds['findOwner']
 }): Login {
-  async function findAccount(identifier: UserIdentifier): Promise<{ userId: string; row: AccountRow | undefined }> {
-    const candidates = identifier.type === 'm.id.user' ? candidateUserIds(identifier.user, environment.serverName) : []
-    for (const userId of candidates) {
+  async function findAccount(identifier: UserIdentifier): Promise<{ countedAs: string; row: AccountRow | undefined }> {
+    const isAddress = identifier.type === 'm.id.thirdparty'
+    const owner = isAddress ? await findByThirdPartyId(identifier.medium, identifier.address) : undefined
+    const named = identifier.type === 'm.id.user' ? candidateUserIds(identifier.user, environment.serverName) : []
+    for (const userId of owner === undefined ? named : [owner]) {
       const row = await store.home.get(accountRows, userId)
-      if (row) return { userId, row }
+      if (row) return { countedAs: userId, row }
     }
     // Unknown names are counted by what was asked for, so that limits tell no more than answers do.
-    return { userId: candidates.at(-1) ?? '', row: undefined }
+    const asked = isAddress ? canonicalEmail(identifier.address.slice(0, MAX_COUNTED_LENGTH)) : named.at(-1)
+    return { countedAs: asked ?? '', row: undefined }
   }
 
   /** Hashes made at a lower cost are renewed when the password is at hand. */
@@ -66,8 +74,8 @@ export function createLogin({
 
   async function findRow({ identifier, password, ip }: PasswordProof): Promise<AccountRow | undefined> {
     requireHashable(password)
-    const { userId, row } = await findAccount(identifier)
-    limitAttempts({ userId, ip })
+    const { countedAs, row } = await findAccount(identifier)
+    limitAttempts({ userId: countedAs, ip })
     const isRight = await passwords.matches(password, row?.passwordHash ?? null)
     if (!row?.passwordHash || !isRight) return undefined
     if (passwords.isOutdated(row.passwordHash)) await renewHash(row, password)

@@ -27,7 +27,7 @@ export interface NewAccount {
   /** `null`: no device, no tokens. */
   readonly session: SessionRequest | null
   /** Written in the same commit, for what must not be there without the account. */
-  readonly alsoCommit?: readonly Op[]
+  readonly alsoCommit?: (userId: string) => readonly Op[]
 }
 
 export interface Registration {
@@ -107,7 +107,7 @@ export function createRegistration({
           account,
           ...(appserviceId === undefined ? [] : [put(appserviceUserRows, { userId, appserviceId })]),
           ...(planned?.ops ?? []),
-          ...(wish.alsoCommit ?? []),
+          ...(wish.alsoCommit?.(userId) ?? []),
         ])
         planned?.done()
         return { userId, session: planned?.session ?? null }

@@ -141,6 +141,36 @@ export const deactivationRows = collection<DeactivationRow>({
   indexes: [],
 })
 
+export type OpenIdTokenRow = {
+  /** As of other tokens. */
+  readonly hash: string
+  readonly userId: string
+  readonly expiresTs: number
+}
+export const openIdTokenRows = collection<OpenIdTokenRow>({
+  name: 'openid-tokens',
+  place: 'home',
+  key: 'hash',
+  indexes: ['userId', 'expiresTs'],
+})
+
+export type ThirdPartyIdRow = {
+  /** `rowKey(medium, address)`. */
+  readonly id: string
+  readonly userId: string
+  /** Canonical. */
+  readonly address: string
+  readonly validatedTs: number
+  readonly addedTs: number
+}
+/** Each address belongs to one account at most. */
+export const thirdPartyIdRows = collection<ThirdPartyIdRow>({
+  name: 'third-party-ids',
+  place: 'home',
+  key: 'id',
+  indexes: ['userId'],
+})
+
 /** All rows whose index holds exactly this value. */
 export function exactly(index: string, value: string): { index: string; from: string; to: string } {
   return { index, from: value, to: `${value}\0` }

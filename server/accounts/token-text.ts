@@ -5,10 +5,10 @@ const TOKEN_BYTES = 32
 /** Ours are shorter; a longer one cannot be ours and is not worth hashing. */
 const MAX_TOKEN_LENGTH = 128
 /** The prefix lets people and secret scanners see what a leaked text is. */
-const PREFIX = { access: 'hat_', refresh: 'hrt_' } as const
+const PREFIX = { access: 'hat_', refresh: 'hrt_', openId: 'hoi_', mail: 'hml_' } as const
 
 /** A fresh secret of 256 random bits. */
-export function newToken(kind: 'access' | 'refresh', random: Random): string {
+export function newToken(kind: keyof typeof PREFIX, random: Random): string {
   return PREFIX[kind] + random.bytes(TOKEN_BYTES).toString('base64url')
 }
 

@@ -15,7 +15,7 @@ export function parseUserIdentifier(fields: {
   const { identifier, user, medium, address } = fields
   if (identifier !== undefined) return fromObject(identifier)
   if (typeof user === 'string') return { type: 'm.id.user', user }
-  if (typeof medium === 'string' && typeof address === 'string') return { type: 'm.id.thirdparty' }
+  if (typeof medium === 'string' && typeof address === 'string') return { type: 'm.id.thirdparty', medium, address }
   throw missingParam("'identifier' is missing")
 }
 
@@ -26,10 +26,19 @@ function fromObject(identifier: unknown): UserIdentifier {
     if (typeof user !== 'string') throw missingParam("'identifier.user' is missing")
     return { type, user }
   }
-  if (type === 'm.id.thirdparty' || type === 'm.id.phone') return { type }
+  if (type === 'm.id.phone') return { type }
   // The specification's own example of a login by third-party identifier has no type.
-  if (type === undefined && typeof medium === 'string' && typeof address === 'string') {
-    return { type: 'm.id.thirdparty' }
+  if (type === 'm.id.thirdparty' || type === undefined) {
+    if (typeof medium === 'string' && typeof address === 'string') return { type: 'm.id.thirdparty', medium, address }
+    if (type !== undefined) throw missingParam("'identifier' lacks 'medium' or 'address'")
   }
   throw invalidParam('This type of identifier is not known')
+}
+
+/** What a person types where pages ask for a name: a user ID, its localpart, or an e-mail address. */
+export function typedIdentifier(text: string): UserIdentifier {
+  const typed = text.trim()
+  return typed.indexOf('@') > 0
+    ? { type: 'm.id.thirdparty', medium: 'email', address: typed }
+    : { type: 'm.id.user', user: typed }
 }

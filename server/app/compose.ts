@@ -39,6 +39,7 @@ import { mutualRoomsRoutes } from '../api/client/mutual_rooms.ts'
 import { notificationRoutes } from '../api/client/notifications.ts'
 import { issuerOf, oauthServerMetadataRoutes } from '../api/client/oauth_server_metadata.ts'
 import { oldSyncRoutes } from '../api/client/old_sync.ts'
+import { openIdRoutes } from '../api/client/openid.ts'
 import { passwordManagementRoutes } from '../api/client/password_management.ts'
 import { presenceRoutes } from '../api/client/presence.ts'
 import { profileRoutes } from '../api/client/profile.ts'
@@ -49,6 +50,7 @@ import { receiptRoutes } from '../api/client/receipts.ts'
 import { redactionRoutes } from '../api/client/redaction.ts'
 import { refreshRoutes } from '../api/client/refresh.ts'
 import { registrationRoutes } from '../api/client/registration.ts'
+import { registrationTokenValidityRoutes } from '../api/client/registration_tokens.ts'
 import { relationsRoutes } from '../api/client/relations.ts'
 import { reportContentRoutes } from '../api/client/report_content.ts'
 import { roomEventByTimestampRoutes } from '../api/client/room_event_by_timestamp.ts'
@@ -67,18 +69,25 @@ import { threadsListRoutes } from '../api/client/threads_list.ts'
 import { toDeviceRoutes } from '../api/client/to_device.ts'
 import { typingRoutes } from '../api/client/typing.ts'
 import { versionsRoutes } from '../api/client/versions.ts'
+import { voipRoutes } from '../api/client/voip.ts'
 import { whoamiRoutes } from '../api/client/whoami.ts'
+import { fallbackRoutes } from '../api/fallback/index.ts'
+import { exchangeOpenIdRoutes } from '../api/federation/openid.ts'
 import { homeRoutes } from '../api/hearth/home.ts'
+import { hearthMediaRoutes } from '../api/hearth/media.ts'
 import { hearthPushRoutes } from '../api/hearth/push.ts'
+import { registrationTokensRoutes } from '../api/hearth/registration-tokens.ts'
 import { reportsRoutes } from '../api/hearth/reports.ts'
+import { retentionRoutes } from '../api/hearth/retention.ts'
 import { serverNoticesRoutes } from '../api/hearth/server-notices.ts'
+import { termsRoutes } from '../api/hearth/terms.ts'
 import { oauthRoutes } from '../api/oauth/index.ts'
 import { pushNotifierRoutes } from '../api/push-gateway/push_notifier.ts'
 import { type WellKnown, wellKnownRoutes } from '../api/well-known/index.ts'
 import { type Appservices, createAppservices } from '../appservices/index.ts'
 import { createE2ee } from '../e2ee/index.ts'
 import { openEphemeral } from '../ephemeral/index.ts'
-import { createHousehold } from '../household/index.ts'
+import { createHousehold, type Household } from '../household/index.ts'
 import type { EdgeOptions } from '../http/mount.ts'
 import { RateLimits } from '../http/rate-limit.ts'
 import type { Route } from '../http/route.ts'
@@ -151,6 +160,10 @@ export async function compose({
   const registrations = inputs.applicationServices
   const appservices = createAppservices({ environment, store, outbound, registrations })
 
+  // --- mail, where the configuration names a server for it
+  const mail = createMail({ environment, config: config.mail })
+  if (mail) owned.use(mail)
+
   // --- accounts
   const accounts = owned.use(
     createAccounts({
@@ -165,29 +178,50 @@ export async function compose({
       isReserved: (userId) => userId === noticeSender(environment.serverName) || appservices.isReservedUser(userId),
     }),
   )
-  const uia = createUia({ environment, accounts })
+
+  // --- household
+  const household = await createHousehold({ environment, store, accounts })
+  const uia = createUia({
+    environment,
+    checks: {
+      findByPassword: accounts.findByPassword,
+      isRegistrationToken: household.registrationTokens.isValid,
+      findEmailProof: async () => undefined,
+    },
+  })
 
   // --- oauth
   const baseUrl = (): string => wellKnown.baseUrl() ?? ''
   const oauth = owned.use(createOAuth({ environment, store, accounts, issuer: () => issuerOf(baseUrl()) }))
   routes.push(
-    ...accountRoutes({ accounts, oauth, uia, appservices }),
+    ...accountRoutes({ accounts, household, oauth, uia, appservices }),
     ...oauthServerMetadataRoutes(wellKnown.baseUrl),
-    ...oauthRoutes({ oauth, accounts, rateLimits, environment, baseUrl }),
+    ...fallbackRoutes({ accounts, uia, rateLimits, home: environment.serverName, baseUrl }),
+    ...oauthRoutes({ oauth, accounts, household, rateLimits, environment, baseUrl }),
   )
 
-  // --- household
-  const household = await createHousehold({ environment, store, accounts })
-  routes.push(...homeRoutes(household))
+  routes.push(
+    ...homeRoutes(household),
+    ...registrationTokensRoutes(household.registrationTokens, baseUrl),
+    ...termsRoutes(household.terms),
+  )
 
   // --- media
-  const media = await createMedia({
-    environment,
-    store,
-    dir: join(config.data_dir, 'media'),
-    maxUploadBytes: MAX_UPLOAD_BYTES,
-  })
-  routes.push(...contentRepoRoutes(media, environment.serverName), ...authedContentRepoRoutes(media))
+  const media = owned.use(
+    await createMedia({
+      environment,
+      store,
+      dir: join(config.data_dir, 'media'),
+      maxUploadBytes: MAX_UPLOAD_BYTES,
+      quotaInfoUrl: () => `${baseUrl()}/account`,
+      previewsBy: config.url_previews.enabled ? outbound : undefined,
+    }),
+  )
+  routes.push(
+    ...contentRepoRoutes(media, environment.serverName),
+    ...authedContentRepoRoutes(media),
+    ...hearthMediaRoutes(media.moderation, accounts),
+  )
 
   // --- e2ee
   const e2ee = createE2ee({ environment, store, accounts })
@@ -218,7 +252,7 @@ export async function compose({
     }),
   )
   routes.push(...roomRoutes(rooms, accounts, environment.serverName))
-  routes.push(...serverNoticesRoutes(rooms))
+  routes.push(...serverNoticesRoutes(rooms), ...retentionRoutes(rooms))
   routes.push(...reportContentRoutes({ reports, rooms, accounts, serverName: environment.serverName }))
   unstableFeatures['org.matrix.msc4140'] = true
 
@@ -232,10 +266,10 @@ export async function compose({
   )
 
   // --- push
-  const mail = createMail({ environment, config: config.mail })
-  if (mail) owned.use(mail)
-  // No account has a mail address yet that is known to be its own.
-  const ownsMailAddress = async (): Promise<boolean> => false
+  const findMailAddress = async (userId: string, wished: string): Promise<string | undefined> => {
+    const own = await accounts.thirdPartyIds.list(userId)
+    return own.find(({ address }) => address === wished.toLowerCase())?.address
+  }
   const push = owned.use(
     await createPush({
       environment,
@@ -245,7 +279,7 @@ export async function compose({
       ephemeral,
       outbound,
       mail,
-      ownsMailAddress,
+      findMailAddress,
       baseUrl: wellKnown.baseUrl,
     }),
   )
@@ -302,13 +336,15 @@ export async function compose({
 
 function accountRoutes(slices: {
   accounts: Accounts
+  household: Household
   oauth: OAuth
   uia: Uia
   appservices: Appservices
 }): readonly Route[] {
-  const { accounts, oauth, uia, appservices } = slices
+  const { accounts, household, oauth, uia, appservices } = slices
   return [
-    ...registrationRoutes(accounts, uia, appservices),
+    ...registrationRoutes(accounts, household, uia, appservices),
+    ...registrationTokenValidityRoutes(household),
     ...loginRoutes(accounts, oauth.loginTokens, appservices),
     ...logoutRoutes(accounts),
     ...refreshRoutes(accounts),
@@ -320,6 +356,9 @@ function accountRoutes(slices: {
     ...accountDataRoutes(accounts),
     ...tagRoutes(accounts),
     ...adminRoutes(accounts),
+    ...openIdRoutes(accounts),
+    ...exchangeOpenIdRoutes(accounts),
+    ...voipRoutes(),
     ...(accounts.sharedSecret ? sharedSecretRoutes(accounts, accounts.sharedSecret) : []),
   ]
 }

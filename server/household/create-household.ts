@@ -2,8 +2,12 @@ import { forbidden, invalidParam } from '../../shared/matrix/errors.ts'
 import type { Accounts, Requester, Session, SessionRequest } from '../accounts/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import { put, type Store } from '../store/index.ts'
-import { isClaimCode, newClaimCode } from './claim-code.ts'
+import { type Admission, createAdmission } from './admission.ts'
+import { isClaimCode } from './claim-code.ts'
+import { createRegistrationTokens, type RegistrationTokens } from './registration-tokens.ts'
 import { homeRows } from './store.ts'
+import { createTerms, type Terms } from './terms.ts'
+import { newCode } from './typed-code.ts'
 
 /** Characters of the home's name. */
 const MAX_NAME_LENGTH = 100
@@ -26,6 +30,9 @@ export interface Claim {
 }
 
 export interface Household {
+  readonly registrationTokens: RegistrationTokens
+  readonly terms: Terms
+  readonly admission: Admission
   describe(): Promise<HomeDescription>
   /**
    * What whoever claims the home must know: made anew at each start, for the log and for the app that starts the server.
@@ -60,9 +67,15 @@ export async function createHousehold({
   store: Store
   accounts: Accounts
 }): Promise<Household> {
-  let code = (await accounts.hasAccounts()) ? null : newClaimCode(environment.random)
+  let code = (await accounts.hasAccounts()) ? null : newCode(environment.random)
+  const registrationTokens = createRegistrationTokens({ environment, store })
+  const terms = createTerms({ environment, store })
 
   return {
+    registrationTokens,
+    terms,
+    admission: createAdmission({ accounts, registrationTokens, terms }),
+
     async describe() {
       const row = await store.home.get(homeRows, 'home')
       const isClaimed = await accounts.hasAccounts()
@@ -90,7 +103,7 @@ export async function createHousehold({
         isAdmin: true,
         onlyAsFirst: true,
         session: request,
-        alsoCommit: [put(homeRows, { id: 'home', name })],
+        alsoCommit: () => [put(homeRows, { id: 'home', name })],
       })
       code = null
       if (!session) throw new Error('a registration with a device gave no session')

@@ -129,6 +129,8 @@ class Edge {
       if (request.method === 'OPTIONS') sendPreflight(response)
       else {
         const target = targetOf(request.url ?? '')
+        // RFC 9110 §14.2: a range is of a GET alone.
+        if (request.method === 'HEAD') delete request.headers.range
         const found = this.#find(request, target.pathname, isServed)
         if (found) {
           operationId = found.value.route.endpoint.operationId

@@ -21,11 +21,15 @@ const allowances = {
   /** Logins into one account, from wherever. */
   loginAccount: { burst: 10, perSecond: 0.1 },
   registration: { burst: 10, perSecond: 0.2 },
+  /** Tries at what somebody could guess: registration tokens, tokens of mails. */
+  guess: { burst: 20, perSecond: 0.2 },
   /** OAuth clients that introduce themselves, and devices that ask to be let in; each login begins with one. */
   oauthClient: { burst: 30, perSecond: 0.2 },
   join: { burst: 30, perSecond: 1 },
   invite: { burst: 50, perSecond: 1 },
   createRoom: { burst: 30, perSecond: 0.5 },
+  /** Pages that are fetched for somebody. */
+  preview: { burst: 60, perSecond: 1 },
 } as const satisfies Record<string, Allowance>
 
 export type LimitClass = keyof typeof allowances
@@ -40,6 +44,7 @@ const classOfOperation: Readonly<Record<string, LimitClass>> = {
   // It calls others for whoever asks.
   notify: 'general',
   register: 'registration',
+  registrationTokenValidity: 'guess',
   joinRoom: 'join',
   joinRoomById: 'join',
   knockRoom: 'join',
@@ -47,6 +52,8 @@ const classOfOperation: Readonly<Record<string, LimitClass>> = {
   inviteBy3PID: 'invite',
   createRoom: 'createRoom',
   upgradeRoom: 'createRoom',
+  getUrlPreviewAuthed: 'preview',
+  getUrlPreview: 'preview',
 }
 
 /** @returns `undefined` where requests to this endpoint are not counted */

@@ -1,20 +1,12 @@
-import { createHash } from 'node:crypto'
 import { forbidden, MatrixError } from '../../shared/matrix/errors.ts'
-import { type Accounts, parseUserIdentifier } from '../accounts/index.ts'
 import type { Environment } from '../observe/environment.ts'
+import { digestOf, requireSameBody, type StageParams, type UiaSession, UiaSessions } from './uia-session.ts'
+import { createStages, type Proof, type StageChecks } from './uia-stages.ts'
 
-/** How long a client may take from the first 401 to the last stage. */
-const SESSION_LIFETIME_MS = 15 * 60_000
-/** How long the result is kept for a client that lost the answer and asks again. */
-const RESULT_LIFETIME_MS = 60_000
-/** The oldest is forgotten first; its client is asked to begin anew. */
-const MAX_SESSIONS = 10_000
-const SESSION_ID_BYTES = 18
+export { DUMMY, EMAIL, PASSWORD, type Proof, REGISTRATION_TOKEN, type StageChecks, TERMS } from './uia-stages.ts'
+
 /** A longer one cannot be ours. */
 const MAX_SESSION_ID_LENGTH = 64
-
-export const DUMMY = 'm.login.dummy'
-export const PASSWORD = 'm.login.password'
 
 /** A request to an endpoint that wants the user to authenticate. */
 export interface UiaCall {
@@ -26,16 +18,26 @@ export interface UiaCall {
   readonly userId: string | null
   /** Stages in their order, of which the client does one list. */
   readonly flows: readonly (readonly string[])[]
+  /** What the client is told of stages. */
+  readonly params?: StageParams
   readonly ip: string
   /** For flows of one stage that is done on a page of ours. Spec: client-server-api §OAuth authentication. */
   readonly elsewhere?: {
-    /** What the client is told of each stage. */
-    readonly params: Readonly<Record<string, Readonly<Record<string, unknown>>>>
+    /** The stages. */
+    readonly stages: readonly string[]
     /** Whether the user has done it. */
     readonly isDone: () => Promise<boolean>
   }
   /** What can be said against the request before the user is asked for anything; throws it. */
   readonly check?: () => Promise<void>
+}
+
+/** A stage that is done on a fallback page. */
+export interface FallbackStage {
+  readonly isDone: boolean
+  /** The others before it are done. */
+  readonly isNext: boolean
+  readonly params: Readonly<Record<string, unknown>>
 }
 
 /**
@@ -46,22 +48,33 @@ export interface Uia {
   /**
    * Does the work once all stages of a flow are done, and gives its result. The same request made again, with the session that
    * it completed, gets the same result and does nothing; after a failure it begins anew.
-   * @param work gets the user whose password was given, `null` where no stage asked for one
+   * @param work gets what the stages have shown
    * @throws AuthenticationNeeded what is still to do
    * @throws MatrixError 403 M_FORBIDDEN for another user's password, or a session that belongs to another request; 400 and 429 of
    * the stages
    */
-  run<T>(call: UiaCall, work: (provenUserId: string | null) => Promise<T>): Promise<T>
+  run<T>(call: UiaCall, work: (proof: Proof) => Promise<T>): Promise<T>
+  /** @returns `undefined` where no session that is still there has this stage. Spec: client-server-api §Fallback. */
+  findStage(sessionId: string, type: string): FallbackStage | undefined
+  /**
+   * Does a stage for a client that cannot. The session is bound to the body that it was begun with.
+   * @returns what was wrong; `undefined` when the stage is done
+   * @throws MatrixError as the stages
+   */
+  doStage(
+    sessionId: string,
+    attempt: { readonly type: string; readonly fields: Readonly<Record<string, unknown>>; readonly ip: string },
+  ): Promise<MatrixError | undefined>
 }
 
 /** The 401 that says which stages there are. It has an `errcode` only after an attempt that failed. */
 export class AuthenticationNeeded extends MatrixError {
   readonly #isFailure: boolean
 
-  constructor(session: Session, call: UiaCall, failure?: MatrixError) {
+  constructor(session: UiaSession, failure?: MatrixError) {
     super(failure?.errcode ?? 'M_FORBIDDEN', 401, failure?.message ?? 'Authentication is needed', {
-      flows: call.flows.map((stages) => ({ stages })),
-      params: call.elsewhere?.params ?? {},
+      flows: session.flows.map((stages) => ({ stages })),
+      params: session.params,
       session: session.id,
       ...(session.completed.length > 0 ? { completed: session.completed } : {}),
     })
@@ -74,18 +87,6 @@ export class AuthenticationNeeded extends MatrixError {
   }
 }
 
-interface Session {
-  readonly id: string
-  readonly operation: string
-  readonly userId: string | null
-  expiresTs: number
-  completed: string[]
-  /** Digest of the body at the first completed stage: from then on it may not change. */
-  body: string | undefined
-  provenUserId: string | null
-  result: Promise<unknown> | undefined
-}
-
 /** The stage of a request's `auth`, where it has one. */
 interface Attempt {
   readonly session: string | undefined
@@ -93,108 +94,55 @@ interface Attempt {
   readonly fields: Readonly<Record<string, unknown>>
 }
 
-export function createUia({
-  environment,
-  accounts,
-}: {
-  environment: Environment
-  accounts: Pick<Accounts, 'findByPassword'>
-}): Uia {
-  const { clock, random } = environment
-  /** In the order in which they were begun. */
-  const sessions = new Map<string, Session>()
-
-  function begin(call: UiaCall): Session {
-    if (sessions.size >= MAX_SESSIONS) {
-      const [oldest] = sessions.keys()
-      if (oldest !== undefined) sessions.delete(oldest)
-    }
-    const session: Session = {
-      id: random.bytes(SESSION_ID_BYTES).toString('base64url'),
-      operation: call.operation,
-      userId: call.userId,
-      expiresTs: clock.now() + SESSION_LIFETIME_MS,
-      completed: [],
-      body: undefined,
-      provenUserId: null,
-      result: undefined,
-    }
-    sessions.set(session.id, session)
-    return session
-  }
-
-  /** The session that the client names, or a new one where it names none that is still there. */
-  function find(call: UiaCall, id: string | undefined): Session {
-    const session = id === undefined ? undefined : sessions.get(id)
-    if (!session) return begin(call)
-    if (session.expiresTs <= clock.now()) {
-      sessions.delete(session.id)
-      return begin(call)
-    }
-    if (session.operation !== call.operation || session.userId !== call.userId) throw changed()
-    return session
-  }
+/** @param checks what the stages ask of the slices */
+export function createUia({ environment, checks }: { environment: Environment; checks: StageChecks }): Uia {
+  const sessions = new UiaSessions(environment)
+  const stages = createStages(checks)
 
   /** @returns an error to show the client, `undefined` when the stage is done */
-  async function attemptStage(call: UiaCall, session: Session, attempt: Attempt): Promise<MatrixError | undefined> {
-    if (attempt.type === DUMMY) return undefined
-    const { password } = attempt.fields
-    if (typeof password !== 'string') return forbidden("'password' is missing")
-    const identifier = parseUserIdentifier(attempt.fields)
-    const userId = await accounts.findByPassword({ identifier, password, ip: call.ip })
-    if (userId !== undefined && call.userId !== null && userId !== call.userId) {
-      throw forbidden('This is the password of another user')
-    }
-    if (userId === undefined) return forbidden('Wrong username or password')
-    session.provenUserId = userId
+  async function attemptStage(
+    session: UiaSession,
+    type: string,
+    { fields, ip, body }: { fields: Attempt['fields']; ip: string; body: string | undefined },
+  ): Promise<MatrixError | undefined> {
+    if (!Object.hasOwn(stages, type)) return forbidden('This stage is not done here')
+    const shown = await stages[type]?.({ fields, operation: session.operation, userId: session.userId, ip })
+    if (shown instanceof MatrixError) return shown
+    complete(session, type, { shown, body })
     return undefined
   }
 
-  function mayCome(call: UiaCall, session: Session, type: string): boolean {
-    const next = session.completed.length
-    return call.flows.some(
-      (stages) => stages[next] === type && session.completed.every((stage, i) => stages[i] === stage),
-    )
-  }
-
-  function isComplete(call: UiaCall, session: Session): boolean {
-    return call.flows.some(
-      (stages) =>
-        stages.length === session.completed.length && stages.every((stage, i) => session.completed[i] === stage),
-    )
+  function complete(
+    session: UiaSession,
+    type: string,
+    { shown, body }: { shown?: Partial<Proof> | undefined; body: string | undefined },
+  ): void {
+    // The same stage may have been done by another request while this one's password was checked.
+    if (session.completed.includes(type)) return
+    session.body ??= body
+    session.completed = [...session.completed, type]
+    session.proof = { ...session.proof, ...shown }
   }
 
   /** The stage whose end the client asks about without naming it. */
   async function stageDoneElsewhere({ elsewhere }: UiaCall): Promise<string | undefined> {
-    return elsewhere && (await elsewhere.isDone()) ? Object.keys(elsewhere.params)[0] : undefined
+    return elsewhere && (await elsewhere.isDone()) ? elsewhere.stages[0] : undefined
   }
 
-  async function advance(call: UiaCall, session: Session, attempt: Attempt): Promise<void> {
+  async function advance(call: UiaCall, session: UiaSession, attempt: Attempt): Promise<void> {
     const type = attempt.type ?? (await stageDoneElsewhere(call))
     // Without a type the client asks whether all was done elsewhere; a stage done before is not done again.
     if (type === undefined || session.completed.includes(type)) return
-    if (!mayCome(call, session, type)) {
-      throw new AuthenticationNeeded(session, call, forbidden('This stage is not the next one of any flow'))
+    if (!mayCome(session, type)) {
+      throw new AuthenticationNeeded(session, forbidden('This stage is not the next one of any flow'))
     }
-    const isElsewhere = call.elsewhere && Object.hasOwn(call.elsewhere.params, type)
-    if (isElsewhere && attempt.type !== undefined && !(await call.elsewhere.isDone())) return
-    const failure = isElsewhere ? undefined : await attemptStage(call, session, attempt)
-    if (failure) throw new AuthenticationNeeded(session, call, failure)
-    // The same stage may have been done by another request while this one's password was checked.
-    if (session.completed.includes(type)) return
-    session.body ??= digestOf(call.body)
-    session.completed = [...session.completed, type]
-  }
-
-  function perform<T>(session: Session, work: (provenUserId: string | null) => Promise<T>): Promise<T> {
-    // One session completes one operation, so what the promise gives is what this operation's work gives.
-    if (session.result) return session.result as Promise<T>
-    const result = work(session.provenUserId)
-    session.result = result
-    session.expiresTs = clock.now() + RESULT_LIFETIME_MS
-    clock.after(RESULT_LIFETIME_MS, () => sessions.delete(session.id))
-    result.catch(() => sessions.delete(session.id))
-    return result
+    const body = digestOf(call.body)
+    if (call.elsewhere?.stages.includes(type)) {
+      if (attempt.type === undefined || (await call.elsewhere.isDone())) complete(session, type, { body })
+      return
+    }
+    const failure = await attemptStage(session, type, { fields: attempt.fields, ip: call.ip, body })
+    if (failure) throw new AuthenticationNeeded(session, failure)
   }
 
   return {
@@ -202,24 +150,46 @@ export function createUia({
       const attempt = attemptOf(call.body)
       if (!attempt) {
         await call.check?.()
-        throw new AuthenticationNeeded(begin(call), call)
+        throw new AuthenticationNeeded(sessions.begin(call))
       }
-      const session = find(call, attempt.session)
-      requireSameBody(session, call)
+      const session = sessions.find(call, attempt.session)
       // Work that is done has changed what the check would find.
       if (session.result === undefined) await call.check?.()
       await advance(call, session, attempt)
-      requireSameBody(session, call)
-      if (!isComplete(call, session)) throw new AuthenticationNeeded(session, call)
-      return perform(session, work)
+      requireSameBody(session, call.body)
+      if (!isComplete(session)) throw new AuthenticationNeeded(session)
+      return sessions.perform(session, work)
+    },
+
+    findStage(sessionId, type) {
+      const session = sessions.get(sessionId)
+      if (!session?.flows.some((flow) => flow.includes(type))) return undefined
+      const isDone = session.completed.includes(type)
+      return { isDone, isNext: mayCome(session, type), params: { ...session.params[type] } }
+    },
+
+    async doStage(sessionId, { type, fields, ip }) {
+      const session = sessions.get(sessionId)
+      if (!session) return forbidden('This session is over')
+      if (session.completed.includes(type)) return undefined
+      if (!mayCome(session, type)) return forbidden('This stage is not the next one of any flow')
+      return attemptStage(session, type, { fields, ip, body: session.seenBody })
     },
   }
 }
 
-const changed = (): MatrixError => forbidden('This authentication session was begun for another request')
+function mayCome(session: UiaSession, type: string): boolean {
+  const next = session.completed.length
+  return session.flows.some(
+    (stages) => stages[next] === type && session.completed.every((stage, i) => stages[i] === stage),
+  )
+}
 
-function requireSameBody(session: Session, call: UiaCall): void {
-  if (session.body !== undefined && session.body !== digestOf(call.body)) throw changed()
+function isComplete(session: UiaSession): boolean {
+  return session.flows.some(
+    (stages) =>
+      stages.length === session.completed.length && stages.every((stage, i) => session.completed[i] === stage),
+  )
 }
 
 /** The `auth` of a body; `undefined` where there is none. */
@@ -233,19 +203,4 @@ function attemptOf(body: object): Attempt | undefined {
     type: typeof type === 'string' ? type : undefined,
     fields,
   }
-}
-
-/** The same for bodies that say the same in another order of keys; `auth` does not count. */
-function digestOf(body: object): string {
-  const { auth: _auth, ...others } = body as Record<string, unknown>
-  return createHash('sha256')
-    .update(JSON.stringify(sorted(others)))
-    .digest('base64url')
-}
-
-function sorted(value: unknown): unknown {
-  if (Array.isArray(value)) return value.map(sorted)
-  if (typeof value !== 'object' || value === null) return value
-  const entries = Object.entries(value).sort(([a], [b]) => (a < b ? -1 : 1))
-  return { entries: entries.map(([key, item]) => [key, sorted(item)]) }
 }

@@ -21,8 +21,9 @@ export interface Mail extends Disposable {
    * Resolves when the SMTP server has taken the mail over, which says nothing of its arrival.
    * @throws RemoteError `refused` where the SMTP server will never take this mail, or where `to` is no address;
    *   `unreachable` also where too many mails wait already
+   * @param signal gives up, if the SMTP server has not taken it over yet
    */
-  send(mail: MailToSend): Promise<void>
+  send(mail: MailToSend, signal?: AbortSignal): Promise<void>
 }
 
 type RemoteFailure = RemoteError['failure']
@@ -60,12 +61,13 @@ export function createMail(deps: {
   const server = new URL(config.smtp_url)
   let transport: Promise<Transporter> | undefined
   let waiting = 0
-  let isClosed = false
+  const closing = new AbortController()
 
   const failure = (how: RemoteFailure, why: string, cause?: unknown): RemoteError =>
     new RemoteError(server.host, how, why, { cause })
 
-  async function deliver({ to, subject, text, html, unsubscribeUrl }: MailToSend): Promise<void> {
+  async function deliver(mail: MailToSend, signal: AbortSignal): Promise<void> {
+    const { to, subject, text, html, unsubscribeUrl } = mail
     transport ??= openTransport(server)
     await (await transport).sendMail({
       from,
@@ -84,18 +86,19 @@ export function createMail(deps: {
           'List-Unsubscribe-Post': 'List-Unsubscribe=One-Click',
         }),
       },
-      signal: AbortSignal.timeout(MAIL_TIMEOUT_MS),
+      signal,
     })
   }
 
   return {
-    async send(mail) {
+    async send(mail, signal) {
       if (!isMailAddress(mail.to)) throw failure('refused', 'this is no mail address')
-      if (isClosed) throw failure('unreachable', 'the server is stopping')
+      if (closing.signal.aborted) throw failure('unreachable', 'the server is stopping')
       if (waiting >= MAX_WAITING) throw failure('unreachable', 'too many mails are waiting')
       waiting += 1
       try {
-        await deliver(mail)
+        const ends = [AbortSignal.timeout(MAIL_TIMEOUT_MS), closing.signal, ...(signal ? [signal] : [])]
+        await deliver(mail, AbortSignal.any(ends))
       } catch (cause) {
         throw failure(failureOf(cause), whatWentWrong(cause), cause)
       } finally {
@@ -104,7 +107,7 @@ export function createMail(deps: {
     },
 
     [Symbol.dispose]() {
-      isClosed = true
+      closing.abort()
       transport
         ?.then((opened) => opened.close())
         .catch(() => {

@@ -67,8 +67,17 @@ function disposition(kind: 'inline' | 'attachment', fileName: string | null): st
 }
 
 /**
+ * Whether `If-None-Match` names this tag. RFC 9110 §13.1.2: weakly compared, as one of a list, or any.
+ * @param tag with its quotes
+ */
+export function isKnownTag(header: string | undefined, tag: string): boolean {
+  if (header === undefined) return false
+  return header.split(',').some((item) => item.trim() === '*' || item.trim().replace(/^W\//, '') === tag)
+}
+
+/**
  * One range of a `Range` header. RFC 9110 §14.
- * @returns `undefined`: send all (none asked, several, or not understood); `'unsatisfiable'`: answer 416
+ * @returns `undefined`: send all (none asked, several, or not understood; each of which a server may ignore); `'unsatisfiable'`: answer 416
  */
 export function rangeOf(
   header: string | undefined,

@@ -1,23 +1,28 @@
+/** The door of `media/`: uploads, downloads, thumbnails, media of others, previews of pages. */
 import { join } from 'node:path'
-import type { Readable } from 'node:stream'
-import { forbidden, limitExceeded, MatrixError, notFound } from '../../shared/matrix/errors.ts'
+import { notFound } from '../../shared/matrix/errors.ts'
+import type { Outbound } from '../net/index.ts'
 import type { Environment } from '../observe/environment.ts'
-import { put, remove, type Store } from '../store/index.ts'
-import { contentTypeOf, DEFAULT_CONTENT_TYPE } from './content-headers.ts'
+import type { Store } from '../store/index.ts'
+import { MediaCache } from './cache.ts'
+import { Images } from './images.ts'
 import { type BodyWriter, MediaFiles } from './media-files.ts'
-import { type MediaRow, mediaRows } from './store.ts'
+import { createModeration, type MediaModeration } from './moderation.ts'
+import { type FetchRemote, type MediaName, RemoteMedia, remoteTooLarge } from './remote.ts'
+import { mediaRows } from './store.ts'
 import { type ThumbnailRequest, Thumbnails } from './thumbnails.ts'
+import { startUpkeep } from './upkeep.ts'
+import { type Upload, Uploads } from './uploads.ts'
+import { createUrlPreviews, type UrlPreviews } from './url-previews/index.ts'
+import { UsageCounts } from './usage.ts'
 
-export { contentHeaders, rangeOf } from './content-headers.ts'
+export { contentHeaders, isKnownTag, rangeOf } from './content-headers.ts'
 export type { BodyWriter } from './media-files.ts'
+export type { MediaModeration } from './moderation.ts'
+export type { UrlPreviews } from './url-previews/index.ts'
 
-/** How long an ID that was made ahead waits for its upload. Spec: POST /_matrix/media/v1/create. */
-const UNUSED_KEPT_MS = 24 * 3_600_000
-/** How many IDs a user may have waiting. */
-const MAX_PENDING = 20
-const MAX_FILE_NAME_BYTES = 512
-/** The longest a download waits for an upload that is still to come. */
-const MAX_WAIT_MS = 60_000
+/** What media of other servers and pictures of pages may take on the disk. */
+const CACHE_BYTES = 2 * 1024 ** 3
 
 export interface ByteRange {
   readonly start: number
@@ -34,31 +39,37 @@ export interface MediaContent {
   body(range?: ByteRange): BodyWriter
 }
 
-export interface Upload {
-  readonly owner: string
-  readonly contentType: string | undefined
-  readonly fileName: string | undefined
-  readonly bytes: Readable
-}
-
-export interface Media {
+export interface Media extends AsyncDisposable {
   readonly maxUploadBytes: number
-  /** @returns the `mxc://` URI; the bytes are safe then @throws MatrixError 413 M_TOO_LARGE */
+  /**
+   * @returns the `mxc://` URI; the bytes are safe then
+   * @throws MatrixError 413 M_TOO_LARGE, 403 M_USER_LIMIT_EXCEEDED
+   */
   upload(upload: Upload): Promise<string>
   /** An ID to upload to later. @throws MatrixError 429 M_LIMIT_EXCEEDED with too many of them waiting */
   create(owner: string): Promise<{ readonly uri: string; readonly unusedExpiresTs: number }>
-  /** @throws MatrixError 403 M_FORBIDDEN for another's ID, 409 M_CANNOT_OVERWRITE_MEDIA, 404 M_NOT_FOUND */
+  /** @throws MatrixError 403 M_FORBIDDEN for another's ID, 409 M_CANNOT_OVERWRITE_MEDIA, 404 M_NOT_FOUND; as `upload` */
   uploadTo(mediaId: string, upload: Upload): Promise<void>
   /**
    * @param waitMs how long to wait for an upload that is still to come
-   * @throws MatrixError 404 M_NOT_FOUND, 504 M_NOT_YET_UPLOADED
+   * @throws MatrixError 404 M_NOT_FOUND, 504 M_NOT_YET_UPLOADED; for media of others also 502 M_TOO_LARGE
    */
-  content(media: { readonly serverName: string; readonly mediaId: string }, waitMs: number): Promise<MediaContent>
-  thumbnail(
-    media: { readonly serverName: string; readonly mediaId: string },
-    request: ThumbnailRequest,
-    waitMs: number,
-  ): Promise<MediaContent>
+  content(media: MediaName, waitMs: number): Promise<MediaContent>
+  /** @throws MatrixError as `content`; 400 M_UNKNOWN for what has no thumbnails, 413 M_TOO_LARGE */
+  thumbnail(media: MediaName, request: ThumbnailRequest, waitMs: number): Promise<MediaContent>
+  readonly moderation: MediaModeration
+  /** `null` where the configuration has them off. */
+  readonly urlPreviews: UrlPreviews | null
+}
+
+/** A file, wherever it lies. */
+interface Found {
+  readonly files: MediaFiles
+  readonly name: string
+  readonly contentType: string
+  readonly fileName: string | null
+  readonly sizeBytes: number
+  readonly isRemote: boolean
 }
 
 /** @param dir the folder for the bytes, made where it is missing */
@@ -67,159 +78,103 @@ export async function createMedia(deps: {
   readonly store: Store
   readonly dir: string
   readonly maxUploadBytes: number
+  /** Where a person who has used up their space finds more. */
+  readonly quotaInfoUrl: () => string
+  /** For previews of pages; without it there are none. */
+  readonly previewsBy?: Outbound | undefined
+  /** Without it no media of other servers is to be had. */
+  readonly fetchRemote?: FetchRemote
+  readonly maxCacheBytes?: number
 }): Promise<Media> {
   const { environment, store, maxUploadBytes } = deps
   const files = new MediaFiles(join(deps.dir, 'media'))
+  const cachedFiles = new MediaFiles(join(deps.dir, 'cache'))
   const thumbnailFiles = new MediaFiles(join(deps.dir, 'thumbnails'))
-  await Promise.all([files.open(), thumbnailFiles.open()])
-  const thumbnails = new Thumbnails(files, thumbnailFiles)
-  /** Those who wait for an upload, by media ID. */
-  const awaited = new Map<string, Set<() => void>>()
+  await Promise.all([files.open(), cachedFiles.open(), thumbnailFiles.open()])
+  const forgetThumbnails = (file: string): Promise<void> => thumbnailFiles.removeFamily(file)
+  const images = new Images()
+  const thumbnails = new Thumbnails(images, thumbnailFiles)
+  const usage = new UsageCounts(store, deps.quotaInfoUrl)
+  const uploads = new Uploads({ environment, store, files, usage, maxBytes: maxUploadBytes })
+  const cache = await MediaCache.open({
+    environment,
+    store,
+    files: cachedFiles,
+    maxBytes: deps.maxCacheBytes ?? CACHE_BYTES,
+    onRemoved: forgetThumbnails,
+  })
+  const remote = deps.fetchRemote && new RemoteMedia({ fetch: deps.fetchRemote, cache, maxBytes: maxUploadBytes })
+  const moderation = createModeration({ environment, store, uploads, usage, cache, forgetThumbnails })
+  const urlPreviews = deps.previewsBy
+    ? createUrlPreviews({ environment, store, outbound: deps.previewsBy, cache, images })
+    : null
+
+  const isUpload = async (mediaId: string): Promise<boolean> => (await store.home.get(mediaRows, mediaId)) !== undefined
+  const upkeep = startUpkeep(environment, {
+    async atStart(stop) {
+      const removed =
+        (await files.removeUnknown(isUpload, stop)) +
+        (await cachedFiles.removeUnknown((file) => cache.knows(file), stop)) +
+        (await thumbnailFiles.removeUnknown(async (name) => {
+          const original = name.split('.')[0] ?? ''
+          return (await isUpload(original)) || cache.knows(original)
+        }, stop))
+      if (removed > 0) environment.logger.info({ event: 'media.orphans-removed', files: removed })
+    },
+    async hourly() {
+      await uploads.forgetUnused()
+      await cache.tidy()
+      await urlPreviews?.tidy()
+    },
+  })
 
   const uriOf = (mediaId: string): string => `mxc://${environment.serverName}/${mediaId}`
-  const newId = (): string => environment.random.bytes(18).toString('base64url')
 
-  async function fill(mediaId: string, upload: Upload, createdTs: number): Promise<void> {
-    const { owner, contentType, fileName } = upload
-    if (fileName !== undefined && Buffer.byteLength(fileName) > MAX_FILE_NAME_BYTES) {
-      throw new MatrixError('M_INVALID_PARAM', 400, `\`filename\` is longer than ${MAX_FILE_NAME_BYTES} bytes`)
-    }
-    const sizeBytes = await files.write(mediaId, upload.bytes, maxUploadBytes)
-    await store.commit(() => [
-      put(mediaRows, {
-        mediaId,
-        owner,
-        contentType: contentTypeOf(contentType),
-        fileName: fileName ?? null,
-        sizeBytes,
-        createdTs,
-        unusedExpiresTs: null,
-        pendingOwner: null,
-      }),
-    ])
-    for (const wake of awaited.get(mediaId) ?? []) wake()
+  async function find(name: MediaName, waitMs: number): Promise<Found> {
+    if (await moderation.isQuarantined(name)) throw notFound('There is no such media')
+    const isOurs = name.serverName === environment.serverName
+    const own = isOurs ? await uploads.find(name.mediaId, waitMs) : undefined
+    if (own) return { ...own, files, name: own.mediaId, isRemote: false }
+    const cached =
+      (await cache.find(`${name.serverName}/${name.mediaId}`)) ?? (isOurs ? undefined : await remote?.fetch(name))
+    if (!cached) throw notFound('There is no such media')
+    return { ...cached, files: cachedFiles, name: cached.file, isRemote: !isOurs }
   }
 
-  async function find(
-    { serverName, mediaId }: { readonly serverName: string; readonly mediaId: string },
-    waitMs: number,
-  ): Promise<MediaRow & { readonly sizeBytes: number }> {
-    if (serverName !== environment.serverName) throw notFound('Media of other servers cannot be fetched')
-    let row = await store.home.get(mediaRows, mediaId)
-    if (row && row.sizeBytes === null && !isExpired(row)) {
-      await uploaded(mediaId, Math.min(waitMs, MAX_WAIT_MS))
-      row = await store.home.get(mediaRows, mediaId)
-      if (row?.sizeBytes === null) throw new MatrixError('M_NOT_YET_UPLOADED', 504, 'This has not been uploaded yet')
-    }
-    if (row?.sizeBytes == null) throw notFound('There is no such media')
-    return { ...row, sizeBytes: row.sizeBytes }
-  }
-
-  async function uploaded(mediaId: string, waitMs: number): Promise<void> {
-    if (waitMs <= 0) return
-    const waiters = awaited.get(mediaId) ?? new Set()
-    awaited.set(mediaId, waiters)
-    await new Promise<void>((resolve) => {
-      const wake = (): void => {
-        cancel()
-        waiters.delete(wake)
-        if (waiters.size === 0) awaited.delete(mediaId)
-        resolve()
-      }
-      const cancel = environment.clock.after(waitMs, wake)
-      waiters.add(wake)
-      // It may have come between the first look and this waiting.
-      store.home.get(mediaRows, mediaId).then((row) => {
-        if (row?.sizeBytes !== null) wake()
-      }, wake)
-    })
-  }
-
-  const isExpired = (row: MediaRow): boolean =>
-    row.unusedExpiresTs !== null && row.unusedExpiresTs <= environment.clock.now()
+  const contentOf = ({ files: from, name, contentType, fileName, sizeBytes }: Omit<Found, 'isRemote'>) => ({
+    contentType,
+    fileName,
+    sizeBytes,
+    tag: name,
+    body: (range = { start: 0, end: sizeBytes - 1 }) => from.body(name, range),
+  })
 
   return {
     maxUploadBytes,
-
-    async upload(upload) {
-      const mediaId = newId()
-      await fill(mediaId, upload, environment.clock.now())
-      return uriOf(mediaId)
+    moderation,
+    urlPreviews,
+    upload: async (upload) => uriOf(await uploads.upload(upload)),
+    async create(owner) {
+      const { mediaId, unusedExpiresTs } = await uploads.create(owner)
+      return { uri: uriOf(mediaId), unusedExpiresTs }
     },
-
-    create: (owner) =>
-      store.exclusive(`media ${owner}`, async () => {
-        const now = environment.clock.now()
-        const pending = await store.home.range(mediaRows, {
-          index: 'pendingOwner',
-          from: owner,
-          to: `${owner}\u0000`,
-        })
-        const expired = pending.filter(isExpired)
-        if (pending.length - expired.length >= MAX_PENDING) {
-          const next = Math.min(...pending.map((row) => row.unusedExpiresTs ?? now))
-          throw limitExceeded(Math.max(1_000, next - now))
-        }
-        const mediaId = newId()
-        const unusedExpiresTs = now + UNUSED_KEPT_MS
-        await store.commit(() => [
-          ...expired.map((row) => remove(mediaRows, row.mediaId)),
-          put(mediaRows, {
-            mediaId,
-            owner,
-            contentType: DEFAULT_CONTENT_TYPE,
-            fileName: null,
-            sizeBytes: null,
-            createdTs: now,
-            unusedExpiresTs,
-            pendingOwner: owner,
-          }),
-        ])
-        return { uri: uriOf(mediaId), unusedExpiresTs }
-      }),
-
-    uploadTo: (mediaId, upload) =>
-      store.exclusive(`media-upload ${mediaId}`, async () => {
-        const row = await store.home.get(mediaRows, mediaId)
-        if (!row || isExpired(row)) throw notFound('There is no such media')
-        if (row.owner !== upload.owner) throw forbidden('Someone else made this media ID')
-        if (row.sizeBytes !== null) {
-          throw new MatrixError('M_CANNOT_OVERWRITE_MEDIA', 409, 'This has been uploaded already')
-        }
-        await fill(mediaId, upload, row.createdTs)
-      }),
-
-    async content(media, waitMs) {
-      const row = await find(media, waitMs)
-      return {
-        contentType: row.contentType,
-        fileName: row.fileName,
-        sizeBytes: row.sizeBytes,
-        tag: row.mediaId,
-        body: (range = { start: 0, end: row.sizeBytes - 1 }) => files.body(row.mediaId, range),
-      }
-    },
+    uploadTo: (mediaId, upload) => uploads.uploadTo(mediaId, upload),
+    content: async (media, waitMs) => contentOf(await find(media, waitMs)),
 
     async thumbnail(media, request, waitMs) {
-      const row = await find(media, waitMs)
-      const { name, contentType } = await thumbnails.of(row.mediaId, request)
-      if (name === undefined) {
-        return {
-          contentType,
-          fileName: row.fileName,
-          sizeBytes: row.sizeBytes,
-          tag: row.mediaId,
-          body: (range = { start: 0, end: row.sizeBytes - 1 }) => files.body(row.mediaId, range),
-        }
-      }
+      const original = await find(media, waitMs)
+      const { name, contentType } = await thumbnails.of(original, request).catch((cause: { errcode?: string }) => {
+        throw original.isRemote && cause.errcode === 'M_TOO_LARGE' ? remoteTooLarge() : cause
+      })
+      if (name === undefined) return contentOf({ ...original, contentType })
       const sizeBytes = (await thumbnailFiles.sizeOf(name)) ?? 0
-      return {
-        contentType,
-        fileName: null,
-        sizeBytes,
-        tag: name,
-        body: (range = { start: 0, end: sizeBytes - 1 }) => thumbnailFiles.body(name, range),
-      }
+      const fileName = `thumbnail.${contentType.slice('image/'.length)}`
+      return contentOf({ files: thumbnailFiles, name, contentType, fileName, sizeBytes })
+    },
+
+    async [Symbol.asyncDispose]() {
+      await urlPreviews?.[Symbol.asyncDispose]()
+      await upkeep[Symbol.asyncDispose]()
     },
   }
 }

@@ -12,6 +12,8 @@ const READ_BYTES = 512 * 1024
 /** Buffers for reading that are kept while nobody reads. */
 const MAX_IDLE_BUFFERS = 4
 
+const NAME = /^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?$/
+
 /** Hands over bytes piece by piece; a piece may be used again as soon as `write` has resolved. */
 export type BodyWriter = (write: (bytes: Uint8Array) => Promise<void>) => Promise<void>
 
@@ -24,6 +26,8 @@ export class MediaFiles {
   readonly #idleBuffers: Buffer[] = []
   /** Folders whose own names are known to last. */
   readonly #folders = new Map<string, Promise<void>>()
+  /** Names on their way into the store. */
+  readonly #held = new Set<string>()
   #made = 0
 
   constructor(dir: string) {
@@ -38,18 +42,24 @@ export class MediaFiles {
 
   /**
    * Writes a stream to the file of this name, durably.
-   * @param maxBytes more are refused with 413, and nothing stays
+   * @param maxBytes more are refused, and nothing stays
+   * @param refusal what is thrown then
    * @returns how many bytes there were
    * @throws StorageFull when the disk has no room
    */
-  async write(name: string, bytes: Readable, maxBytes: number): Promise<number> {
+  async write(
+    name: string,
+    bytes: Readable,
+    maxBytes: number,
+    refusal: () => Error = () => tooLarge(`Uploads are limited to ${maxBytes} bytes`),
+  ): Promise<number> {
     return this.#put(name, async (file) => {
       let sizeBytes = 0
       let gathered: Buffer[] = []
       let gatheredBytes = 0
       for await (const chunk of bytes as AsyncIterable<Buffer>) {
         sizeBytes += chunk.length
-        if (sizeBytes > maxBytes) throw tooLarge(`Uploads are limited to ${maxBytes} bytes`)
+        if (sizeBytes > maxBytes) throw refusal()
         gathered.push(chunk)
         gatheredBytes += chunk.length
         if (gatheredBytes >= WRITE_BYTES) {
@@ -116,12 +126,45 @@ export class MediaFiles {
     await rm(this.pathOf(name), { force: true })
   }
 
+  /** Removes all files whose names begin so, up to their dot. */
+  async removeFamily(beginning: string): Promise<void> {
+    for (const name of await namesIn(dirname(this.pathOf(beginning)))) {
+      if (name.startsWith(`${beginning}.`)) await this.remove(name)
+    }
+  }
+
+  /** Until it is disposed of, `removeUnknown` leaves the file of this name: the row that will name it is not there yet. */
+  hold(name: string): Disposable {
+    this.#held.add(name)
+    return { [Symbol.dispose]: () => this.#held.delete(name) }
+  }
+
+  /**
+   * Removes files that nothing names: a crash came between the file and its row, or between the row's end and the file's.
+   * @returns how many
+   */
+  async removeUnknown(isKnown: (name: string) => Promise<boolean>, stop: AbortSignal): Promise<number> {
+    let removed = 0
+    for (const folder of await namesIn(this.#dir)) {
+      // Names have 64 first letters; the folder for what is unfinished has more letters.
+      if (folder.length !== 1) continue
+      for (const name of await namesIn(join(this.#dir, folder))) {
+        if (stop.aborted) return removed
+        // Looked at in this order: what is no longer held has its row already.
+        if (!NAME.test(name) || this.#held.has(name) || (await isKnown(name))) continue
+        await this.remove(name)
+        removed += 1
+      }
+    }
+    return removed
+  }
+
   /**
    * Spread over 64 folders by the first letter, so that none grows too large.
    * @param name of letters, digits, `_`, `-`, and at most one dot with more of them: never a path
    */
   pathOf(name: string): string {
-    if (!/^[A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)?$/.test(name)) throw new RangeError('not a name of a media file')
+    if (!NAME.test(name)) throw new RangeError('not a name of a media file')
     return join(this.#dir, name.slice(0, 1), name)
   }
 
@@ -167,6 +210,15 @@ export class MediaFiles {
 
   get #unfinished(): string {
     return join(this.#dir, 'unfinished')
+  }
+}
+
+async function namesIn(folder: string): Promise<readonly string[]> {
+  try {
+    return await readdir(folder)
+  } catch (cause) {
+    if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return []
+    throw cause
   }
 }
 

@@ -20,6 +20,8 @@ import { type ProgressRow, progressRows } from './store.ts'
 
 /** How far deliveries have come is written so long after something went out. */
 const WRITE_DELAY_MS = 5_000
+/** Of those that nothing went out by, when it is so far from what is on the disk: a start looks at all rooms since then. */
+const POSITIONS_BETWEEN_WRITES = 1_000
 
 export interface DispatchParts {
   readonly environment: Environment
@@ -66,6 +68,8 @@ export class Dispatch implements AsyncDisposable {
   /** The newest stream position that was told of, and that up to which all rooms were looked at. */
   #announced = 0
   #examined = 0
+  /** All deliveries have this on the disk, or more. */
+  #written = 0
   #isStarted = false
   #isClosed = false
   #turn: Promise<void> | undefined
@@ -96,6 +100,7 @@ export class Dispatch implements AsyncDisposable {
   async start(): Promise<void> {
     const { store, rooms, pushers } = this.#parts
     this.#announced = store.position
+    this.#written = store.position
     const known = new Map(
       (await store.home.range(progressRows, { index: 'id' })).map((progress) => [progress.id, progress] as const),
     )
@@ -153,6 +158,7 @@ export class Dispatch implements AsyncDisposable {
       const [next] = this.#changes
       if (!next) {
         this.#examined = announced
+        if (announced - this.#written > POSITIONS_BETWEEN_WRITES) this.#writeSoon()
         return
       }
       const [roomId, change] = next
@@ -257,12 +263,15 @@ export class Dispatch implements AsyncDisposable {
   #write(): Promise<void> {
     const written = this.#writing.then(async () => {
       const deliveries = [...this.#people.values()].flatMap((person) => [...person.deliveries.values()])
-      const moved = deliveries.filter(({ hasProgress }) => hasProgress)
+      const examined = this.#examined
+      const isAll = this.#isClosed || examined - this.#written > POSITIONS_BETWEEN_WRITES
+      const moved = isAll ? deliveries : deliveries.filter(({ hasProgress }) => hasProgress)
+      if (isAll) this.#written = examined
       if (moved.length === 0) return
       await this.#parts.store.commit(() =>
         moved
           .filter(({ pusher }) => this.#people.get(pusher.userId)?.deliveries.has(pusher.id))
-          .map((delivery) => put(progressRows, delivery.progress(this.#examined))),
+          .map((delivery) => put(progressRows, delivery.progress(examined))),
       )
     })
     this.#writing = written.catch(() => undefined)

@@ -5,6 +5,7 @@
  * A device is one of Web Push where its pusher's data has `endpoint` and `auth`, with the subscription's public key as push
  * key: so apps that use other gateways do it. Else the push key is a UnifiedPush endpoint, which gets the notification as it is.
  */
+import { isIP } from 'node:net'
 import type { PushDevice, PushNotification } from '../../shared/api/push-gateway/push_notifier.ts'
 import { invalidParam } from '../../shared/matrix/errors.ts'
 import { type Outbound, RemoteError } from '../net/index.ts'
@@ -66,8 +67,7 @@ export function createPushGateway(deps: {
       return new RemoteError(host, 'badAnswer', `status ${status}`)
     } catch (error) {
       if (!(error instanceof RemoteError)) throw error
-      // An address that we do not go to today is none tomorrow.
-      return error.failure === 'refused' ? 'gone' : error
+      return isRefusedForGood(error, url) ? 'gone' : error
     }
   }
 
@@ -86,7 +86,7 @@ export function createPushGateway(deps: {
     } catch (error) {
       if (error instanceof SyntaxError) return false
       if (!(error instanceof RemoteError)) throw error
-      return error.failure === 'refused' ? false : error
+      return isRefusedForGood(error, url) ? false : error
     }
     checked.delete(url)
     checked.set(url, clock.now())
@@ -126,5 +126,9 @@ export function createPushGateway(deps: {
     vapidPublicKey: async () => (await vapid.get()).publicKey,
   }
 }
+
+/** An address that we do not go to today is none tomorrow; a name may lead there only as long as somebody meddles with names. */
+const isRefusedForGood = ({ failure }: RemoteError, url: string): boolean =>
+  failure === 'refused' && isIP(new URL(url).hostname.replace(/^\[|\]$/g, '')) !== 0
 
 const urgencyOf = ({ prio }: PushNotification): string => (prio === 'low' ? 'low' : 'high')

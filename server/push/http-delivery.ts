@@ -83,7 +83,9 @@ export class HttpDelivery implements Delivery {
     const addedTs = this.#parts.environment.clock.now()
     const news = notices.filter(({ position }) => position > this.#position)
     if (news.length === 0) return
-    this.#waiting = [...this.#waiting, ...news.map((notice) => ({ ...notice, addedTs }))].slice(-MAX_WAITING)
+    this.#waiting = [...this.#waiting, ...news.map((notice) => ({ ...notice, addedTs }))]
+      .toSorted((a, b) => a.position - b.position || a.order - b.order)
+      .slice(-MAX_WAITING)
     this.#wake()
   }
 
@@ -174,10 +176,7 @@ export class HttpDelivery implements Delivery {
     const rejected = await this.#parts.send(String(url), notification, this.#closing.signal)
     this.#toldUnread = unread
     this.#noteProgress()
-    if (rejected.includes(this.#pusher.pushkey)) {
-      this.#closing.abort()
-      await this.#parts.onRejected(this.#pusher)
-    }
+    if (rejected.includes(this.#pusher.pushkey)) await this.#parts.onRejected(this.#pusher)
   }
 
   #done(notice: Notice): void {

@@ -18,7 +18,7 @@ import { MailDelivery } from './mail-delivery.ts'
 import { createNotifications, type Notifications } from './notifications.ts'
 import { createPushClient } from './push-client.ts'
 import { createPushRules, type PushRules } from './push-rules.ts'
-import { openPushers, type Pushers } from './pushers.ts'
+import { type FindMailAddress, openPushers, type Pushers } from './pushers.ts'
 import { createVapidKeys } from './vapid-keys.ts'
 
 export type { Counts, Unread } from './counts.ts'
@@ -52,8 +52,7 @@ export async function createPush(deps: {
   readonly outbound: Outbound
   /** Without it no mail is sent. */
   readonly mail: Mail | undefined
-  /** Whether a user may have mail sent to this address. */
-  readonly ownsMailAddress: (userId: string, address: string) => Promise<boolean>
+  readonly findMailAddress: FindMailAddress
   /** Where clients reach this server. */
   readonly baseUrl: () => string | null
 }): Promise<Push> {
@@ -63,8 +62,8 @@ export async function createPush(deps: {
   const ignored = createIgnoredUsers(accounts)
   const unread = createUnread({ rooms, accounts, receipts, pushRules: rules, ignored })
   const ownOrigin = (): string | null => originOf(baseUrl())
-  const ownsMailAddress = mail && deps.ownsMailAddress
-  const pushers = await openPushers({ environment, store, accounts, ownOrigin, ownsMailAddress })
+  const findMailAddress = mail && deps.findMailAddress
+  const pushers = await openPushers({ environment, store, accounts, ownOrigin, findMailAddress })
   const vapid = createVapidKeys({ store, random: environment.random, contact: () => contactOf(baseUrl()) })
   const gateway = createPushGateway({ clock: environment.clock, outbound, vapid, isKnown: pushers.isKnown })
   const send = createPushClient({ outbound, gateway, ownOrigin })
@@ -75,7 +74,9 @@ export async function createPush(deps: {
     if (pusher.kind === 'http') {
       return new HttpDelivery({ ...shared, send, slots, onRejected: pushers.remove }, pusher, progress)
     }
-    return mail && new MailDelivery({ ...shared, mail, baseUrl, saveProgress }, pusher, progress)
+    if (!mail || !findMailAddress) return undefined
+    const parts = { ...shared, mail, findMailAddress, baseUrl, saveProgress, onAddressGone: pushers.remove }
+    return new MailDelivery(parts, pusher, progress)
   }
   const dispatch = new Dispatch({
     environment,

@@ -7,6 +7,7 @@ import type { Environment } from '../observe/environment.ts'
 import { type Delivery, donePosition } from './delivery.ts'
 import { type DigestEntry, digestEntryOf, mailAbout } from './mail-text.ts'
 import type { Pusher } from './pusher.ts'
+import type { FindMailAddress } from './pushers.ts'
 import type { Notice, Recipient } from './recipient.ts'
 import type { ProgressRow } from './store.ts'
 
@@ -25,6 +26,9 @@ export interface MailDeliveryParts {
   readonly environment: Environment
   readonly recipient: Recipient
   readonly mail: Mail
+  readonly findMailAddress: FindMailAddress
+  /** The address is not one of the user's any more. */
+  readonly onAddressGone: (pusher: Pusher) => Promise<void>
   /** Where this server's pages are; `null`: nowhere. */
   readonly baseUrl: () => string | null
   /** Writes how far it has come, at once: a mail that comes twice annoys. */
@@ -45,7 +49,7 @@ export class MailDelivery implements Delivery {
   #cancelTimer: (() => void) | undefined
   #running: Promise<void> | undefined
   #hasProgress = false
-  #isClosed = false
+  readonly #closing = new AbortController()
 
   constructor(parts: MailDeliveryParts, pusher: Pusher, progress: ProgressRow | undefined) {
     this.#parts = parts
@@ -100,7 +104,7 @@ export class MailDelivery implements Delivery {
   }
 
   #schedule(delayMs: number): void {
-    if (this.#cancelTimer || this.#running || this.#isClosed) return
+    if (this.#cancelTimer || this.#running || this.#closing.signal.aborted) return
     this.#cancelTimer = this.#parts.environment.clock.after(Math.max(0, delayMs), () => {
       this.#cancelTimer = undefined
       this.#running = this.#run().finally(() => {
@@ -125,7 +129,7 @@ export class MailDelivery implements Delivery {
       if (entries.length > 0) await this.#parts.saveProgress()
       else this.#parts.onProgress()
     } catch (error) {
-      if (this.#isClosed) return
+      if (this.#closing.signal.aborted) return
       this.#failures += 1
       if (this.#failures === 1) this.#warn('push.not-mailed', error)
       const isTooOld = this.#parts.environment.clock.now() - this.#waitingSinceTs > MAX_AGE_MS
@@ -147,15 +151,18 @@ export class MailDelivery implements Delivery {
   }
 
   async #mail(entries: readonly DigestEntry[]): Promise<void> {
-    const { environment, mail } = this.#parts
+    const { environment, mail, findMailAddress, onAddressGone } = this.#parts
     const baseUrl = this.#parts.baseUrl()
-    const { unsubscribeKey, pushkey, lang } = this.#pusher
+    const { userId, unsubscribeKey, pushkey, lang } = this.#pusher
+    const to = await findMailAddress(userId, pushkey)
+    if (to === undefined) return onAddressGone(this.#pusher)
     const unsubscribeUrl =
       baseUrl === null || unsubscribeKey === null
         ? undefined
         : `${baseUrl}/_hearth/push/v1/unsubscribe?key=${unsubscribeKey}`
     const text = mailAbout({ entries, lang, serverName: environment.serverName, baseUrl, unsubscribeUrl })
-    await mail.send({ to: pushkey, ...text, ...(unsubscribeUrl !== undefined && { unsubscribeUrl }) })
+    const headers = unsubscribeUrl === undefined ? {} : { unsubscribeUrl }
+    await mail.send({ to, ...text, ...headers }, this.#closing.signal)
     const isFirst = this.#mailedTs === null
     this.#mailedTs = environment.clock.now()
     if (!isFirst) this.#gapMs = Math.min(this.#gapMs * 2, LONGEST_GAP_MS)
@@ -174,7 +181,7 @@ export class MailDelivery implements Delivery {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     this.#cancelTimer?.()
     await this.#running
   }

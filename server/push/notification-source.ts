@@ -2,9 +2,16 @@ import type { CompiledPushRules } from '../protocol/push-rules.ts'
 import type { MembershipEntry, RoomEvent, RoomsForReaders, RoomView } from '../rooms/index.ts'
 import { orderOfJoin, type Unread } from './counts.ts'
 import { judge, type PushOutcome } from './judge.ts'
-import type { PageStart } from './notifications.ts'
 
 const CHUNK = 50
+
+/** Where a page begins: rooms are in the order of the position of what comes next, those with the same in that of their IDs. */
+export interface PageStart {
+  readonly position: number
+  readonly roomId: string
+  /** In that room, before this order. */
+  readonly before: number
+}
 
 export interface FoundNotification {
   readonly event: RoomEvent

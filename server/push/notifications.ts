@@ -8,7 +8,7 @@ import { invalidParam } from '../../shared/matrix/errors.ts'
 import type { RoomsForReaders, RoomView } from '../rooms/index.ts'
 import type { Unread } from './counts.ts'
 import type { IgnoredUsers } from './ignored-users.ts'
-import { type FoundNotification, NotificationSource } from './notification-source.ts'
+import { type FoundNotification, NotificationSource, type PageStart } from './notification-source.ts'
 import type { PushRules } from './push-rules.ts'
 
 const DEFAULT_LIMIT = 20
@@ -27,14 +27,6 @@ export interface NotificationsWish {
 export interface Notifications {
   /** @returns the reply as JSON text. @throws MatrixError 400 M_INVALID_PARAM for a token that is none */
   list(wish: NotificationsWish): Promise<string>
-}
-
-/** Where a page begins: rooms are in the order of the position of what comes next, those with the same in that of their IDs. */
-export interface PageStart {
-  readonly position: number
-  readonly roomId: string
-  /** In that room, before this order. */
-  readonly before: number
 }
 
 export function createNotifications(deps: {

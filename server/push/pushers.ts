@@ -24,6 +24,12 @@ const MAX_OF_DEVICE = 10
 /** One lock: a pusher that is set may take away other users'. */
 const LOCK = 'pushers'
 
+/**
+ * The address that mail goes to where a user asks for it to this one: their own, in the spelling that they have proved;
+ * `undefined` for any other. Without it no mail is sent at all.
+ */
+export type FindMailAddress = (userId: string, address: string) => Promise<string | undefined>
+
 export interface PusherChange {
   readonly added: readonly Pusher[]
   readonly removed: readonly Pusher[]
@@ -56,8 +62,7 @@ export async function openPushers(deps: {
   readonly store: Store
   readonly accounts: AccountsForReaders
   readonly ownOrigin: () => string | null
-  /** Whether mail to this address may be asked for by this user; without it no mail is sent at all. */
-  readonly ownsMailAddress: ((userId: string, address: string) => Promise<boolean>) | undefined
+  readonly findMailAddress: FindMailAddress | undefined
 }): Promise<Pushers> {
   const { environment, store, accounts } = deps
   const byUser = new Map<string, Map<string, Pusher>>()
@@ -100,8 +105,8 @@ export async function openPushers(deps: {
     store.exclusive(LOCK, () => apply(all().filter(which)))
 
   async function requireMailAllowed(userId: string, address: string): Promise<void> {
-    if (!deps.ownsMailAddress) throw invalidParam('This server sends no mail')
-    if (await deps.ownsMailAddress(userId, address)) return
+    if (!deps.findMailAddress) throw invalidParam('This server sends no mail')
+    if ((await deps.findMailAddress(userId, address)) !== undefined) return
     throw new MatrixError('M_THREEPID_NOT_FOUND', 400, 'This e-mail address is not one of your account')
   }
 

@@ -1,5 +1,5 @@
 /** Requests to push services of browsers: encrypted (RFC 8291) and signed (RFC 8292). */
-import { createHash } from 'node:crypto'
+import { createHash, ECDH } from 'node:crypto'
 import type { PushSubscription } from 'web-push'
 import type { PushDevice } from '../../shared/api/push-gateway/push_notifier.ts'
 import type { WebPushMessage } from './gateway-message.ts'
@@ -45,5 +45,11 @@ const topicOf = (roomId: string): string => createHash('sha256').update(roomId).
 /** Whether it is a point of P-256, uncompressed. */
 function isPoint(text: string): boolean {
   const bytes = Buffer.from(text, 'base64url')
-  return bytes.length === 65 && bytes[0] === 4
+  if (bytes.length !== 65 || bytes[0] !== 4) return false
+  try {
+    ECDH.convertKey(bytes, 'prime256v1')
+    return true
+  } catch {
+    return false
+  }
 }

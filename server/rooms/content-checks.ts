@@ -1,5 +1,5 @@
 import { badJson, invalidParam, MatrixError } from '../../shared/matrix/errors.ts'
-import { isRoomAlias, isUserId, serverNameOf } from '../../shared/matrix/identifiers.ts'
+import { isRoomAlias, isServerName, isUserId, serverNameOf } from '../../shared/matrix/identifiers.ts'
 import { isJsonObject } from '../protocol/json.ts'
 import type { Json, JsonObject } from '../protocol/pdu.ts'
 import type { RoomsCore } from './core.ts'
@@ -51,6 +51,12 @@ export async function checkStateContent(core: RoomsCore, room: OpenRoom, setting
     case 'm.room.server_acl':
       if (stateKey === '') checkServerAcl(core, content)
       break
+    case 'm.room.retention':
+      if (stateKey === '') checkRetention(content)
+      break
+    case 'm.room.policy':
+      if (stateKey === '') checkPolicy(content)
+      break
     case 'm.room.canonical_alias':
       if (stateKey === '') await checkCanonicalAlias(core, room, content)
       break
@@ -101,6 +107,26 @@ function checkJoinRules(content: JsonObject): void {
   const { allow } = content
   if (allow === undefined) return
   if (!Array.isArray(allow) || !allow.every(isJsonObject)) throw badJson('allow is not a list of objects')
+}
+
+/** Spec: MSC1763. Lifetimes are in milliseconds; without `max_lifetime` the room says nothing. */
+function checkRetention({ min_lifetime: min, max_lifetime: max }: JsonObject): void {
+  for (const lifetime of [min, max]) {
+    if (lifetime === undefined || lifetime === null) continue
+    if (!Number.isSafeInteger(lifetime) || (lifetime as number) < 0) throw badJson('A lifetime is a number of milliseconds')
+  }
+  if (typeof min === 'number' && typeof max === 'number' && min > max) {
+    throw badJson('min_lifetime is longer than max_lifetime')
+  }
+}
+
+/** Spec: client-server-api §m.room.policy. Without content the room goes without a policy server. */
+function checkPolicy(content: JsonObject): void {
+  if (Object.keys(content).length === 0) return
+  if (!isServerName(requireString(content, 'via'))) throw badJson('via is not a server name')
+  const { public_keys: keys } = content
+  if (!isJsonObject(keys)) throw badJson('public_keys is not an object')
+  requireString(keys, 'ed25519')
 }
 
 /** Spec: client-server-api §m.room.server_acl. One that shuts ourselves out could never be taken back from here. */

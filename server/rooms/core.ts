@@ -1,5 +1,6 @@
 import type { AccountsForReaders } from '../accounts/index.ts'
 import type { Environment } from '../observe/environment.ts'
+import type { PolicyServers } from '../policy/index.ts'
 import type { KeyLookup } from '../protocol/event-signing.ts'
 import type { Json, Pdu } from '../protocol/pdu.ts'
 import type { RoomVersionRules } from '../protocol/room-versions.ts'
@@ -8,6 +9,7 @@ import type { Store } from '../store/index.ts'
 import type { Announcer } from './announcer.ts'
 import type { Move } from './carry-over.ts'
 import type { Memberships } from './memberships.ts'
+import type { Retention } from './retention.ts'
 
 /** The limits and defaults that the server's configuration decides. */
 export interface RoomsConfig {
@@ -53,8 +55,10 @@ export interface RoomsCore {
   readonly config: RoomsConfig
   readonly peers: Peers | undefined
   readonly claims: Claims | undefined
+  readonly policyServers: PolicyServers | undefined
   readonly announcer: Announcer
   readonly memberships: Memberships
+  readonly retention: Retention
   /** By room ID: the stream position of its last change, never too low. All rooms that this server knows are in it. */
   readonly changes: Map<string, number>
   /** Told when a user came to the room that replaces one of theirs. */

@@ -23,6 +23,8 @@ export interface EventFacts {
   readonly rejected?: Rejection | undefined
   /** A redaction that is not to be shown until it may be applied. Spec: rooms/v3 §Handling redactions. */
   readonly isWithheld?: boolean
+  /** Its time is over: the content is gone, and `json` is the redacted form. */
+  readonly isPurged?: boolean
   /** It was known, and could be cited, before it got its place. */
   readonly wasOutlier?: boolean
   readonly replaces?: RoomEvent['replaces']
@@ -47,6 +49,7 @@ export class KeptEvent implements RoomEvent {
   readonly isSoftFailed: boolean
   readonly rejected: Rejection | undefined
   readonly isWithheld: boolean
+  readonly isPurged: boolean
   readonly wasOutlier: boolean
   readonly replaces: RoomEvent['replaces']
   readonly redactedBecause: KeptEvent | undefined
@@ -68,6 +71,7 @@ export class KeptEvent implements RoomEvent {
     this.isSoftFailed = facts.isSoftFailed ?? false
     this.rejected = facts.rejected
     this.isWithheld = facts.isWithheld ?? false
+    this.isPurged = facts.isPurged ?? false
     this.wasOutlier = facts.wasOutlier ?? false
     this.replaces = facts.replaces
     this.redactedBecause = facts.redactedBecause
@@ -91,7 +95,7 @@ export class KeptEvent implements RoomEvent {
 
   /** Never shown in a timeline. */
   get isHidden(): boolean {
-    return this.isSoftFailed || this.rejected !== undefined || this.isWithheld
+    return this.isSoftFailed || this.rejected !== undefined || this.isWithheld || this.isPurged
   }
 
   get isState(): boolean {
@@ -131,6 +135,7 @@ export class KeptEvent implements RoomEvent {
       isSoftFailed,
       rejected,
       isWithheld,
+      isPurged,
     } = this
     const { wasOutlier, replaces, redactedBecause, local, links } = this
     return {
@@ -145,6 +150,7 @@ export class KeptEvent implements RoomEvent {
       isSoftFailed,
       rejected,
       isWithheld,
+      isPurged,
       wasOutlier,
       replaces,
       redactedBecause,

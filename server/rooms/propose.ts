@@ -4,6 +4,7 @@ import { type BuiltEvent, buildEvent, type EventWish, previousOf } from './build
 import type { RoomsCore } from './core.ts'
 import type { KeptEvent } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
+import { signedByPolicy } from './policy-signature.ts'
 import { judge } from './receive/authorize.ts'
 import { type Accompanying, stageEvent } from './receive/commit.ts'
 import { type GroupedState, resolveGroups } from './resolve.ts'
@@ -13,7 +14,8 @@ import { type GroupedState, resolveGroups } from './resolve.ts'
  * `room.enter`.
  *
  * @returns the event once it is durable and announced
- * @throws MatrixError 403 M_FORBIDDEN with the sentence of the rule that is against it; 400, 413 as `buildEvent`
+ * @throws MatrixError 403 M_FORBIDDEN with the sentence of the rule that is against it; 400, 413 as `buildEvent`; what the
+ * room's policy server has against it
  */
 export async function propose(
   core: RoomsCore,
@@ -63,7 +65,7 @@ export async function proposeBuilt(
   accompanying: Accompanying = {},
 ): Promise<{ readonly eventId: string; readonly durable: Promise<KeptEvent> }> {
   const { rules } = room
-  const { event, json, authEvents } = built
+  const { event, authEvents } = built
   const createId = rules.roomIdIsCreateHash ? createEventIdOf(room.roomId) : undefined
   const judgement = judge({
     event,
@@ -76,6 +78,8 @@ export async function proposeBuilt(
         : authEvents.find((authEvent) => authEvent.eventId === eventId),
   })
   if (judgement.outcome !== 'accepted') throw forbidden(judgement.why)
-  const { durable } = await stageEvent(core, room, { event, json, before, judgement }, accompanying)
+  const signed = await signedByPolicy(core, room, event)
+  const json = signed === event ? built.json : JSON.stringify(signed.pdu)
+  const { durable } = await stageEvent(core, room, { event: signed, json, before, judgement }, accompanying)
   return { eventId: event.eventId, durable }
 }

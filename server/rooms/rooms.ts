@@ -1,6 +1,7 @@
 import { serverNameOf } from '../../shared/matrix/identifiers.ts'
 import type { AccountsForReaders, Requester } from '../accounts/index.ts'
 import type { Environment } from '../observe/environment.ts'
+import type { PolicyServers } from '../policy/index.ts'
 import type { Json, JsonObject } from '../protocol/pdu.ts'
 import type { SigningKey } from '../protocol/signing-key.ts'
 import type { Store } from '../store/index.ts'
@@ -39,9 +40,11 @@ import {
   type TimelineFilter,
 } from './read-timeline.ts'
 import { roomsForReaders } from './readers.ts'
+import { Purge } from './purge.ts'
 import { type Reception, receive } from './receive/receive.ts'
 import { readReportable } from './reportable.ts'
 import { redactEvent, sendMessage, setState } from './send.ts'
+import { Retention } from './retention.ts'
 import { type Notice, requireMayDecline, sendNotice } from './server-notices.ts'
 import { roomChanges } from './store.ts'
 import { type UpgradeWish, upgradeRoom } from './upgrade.ts'
@@ -77,6 +80,10 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   }): Promise<string>
   /** Events that are sent later. */
   readonly delayed: DelayedEventsOfUser
+  /** For how long messages are kept. */
+  readonly retention: Pick<Retention, 'settings' | 'set'>
+  /** Hides all messages from before an event, and purges them soon. @throws MatrixError 404 M_NOT_FOUND */
+  purgeHistory(roomId: string, eventId: string): Promise<void>
   /** @returns the ID of the room that the ID or alias names */
   resolve(roomIdOrAlias: string): Promise<string>
   join(action: members.OwnAction & { readonly isGuest: boolean }): Promise<void>
@@ -164,6 +171,7 @@ export interface RoomsParts {
   /** Other servers; without them nobody but our own users is reached. */
   readonly peers?: Peers
   readonly claims?: Claims
+  readonly policyServers?: PolicyServers
 }
 
 /** Builds the slice; reads the index of rooms, but opens none. */
@@ -175,8 +183,10 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     ...parts,
     peers: parts.peers,
     claims: parts.claims,
+    policyServers: parts.policyServers,
     announcer: new Announcer(store, environment.logger),
     memberships: new Memberships(store),
+    retention: await Retention.open(store, environment.clock),
     changes,
     moveListeners: new Set(),
     isLocal: (userId) => serverNameOf(userId) === environment.serverName,
@@ -184,12 +194,16 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
   const open = new OpenRooms(core)
   const chores = new Chores(core, open)
   const delayed = new DelayedEvents(core, open)
+  const purge = new Purge(core, open)
   const note = (kind: 'profile' | 'leave', userId: string): Promise<void> =>
     chores.begin(kind, userId).catch((error: unknown) => {
       environment.logger.error({ event: 'rooms.chore.lost', chore: kind, userId, error: String(error) })
       throw error
     })
   const unsubscribe = [
+    core.announcer.onEvent(({ event: { pdu } }) => {
+      if (pdu.type === 'm.room.retention' && pdu.state_key === '') purge.start()
+    }),
     parts.accounts.onProfileChanged(({ userId }) => note('profile', userId)),
     parts.accounts.onDeactivated(async ({ userId }) => {
       await delayed.cancelAllOf(userId)
@@ -216,6 +230,8 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
         : setState(core, open, { ...rest, sender, stateKey: target })
     },
     delayed,
+    retention: core.retention,
+    purgeHistory: (roomId, eventId) => purge.purgeHistory(roomId, eventId),
     resolve: (roomIdOrAlias) => resolveRoom(core, roomIdOrAlias),
     join: (action) => members.join(core, open, action),
     knock: (action) => members.knock(core, open, action),
@@ -252,14 +268,17 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     async resume() {
       await chores.resume()
       await delayed.resume()
+      purge.start()
     },
     async choresDone() {
       await chores.settled()
       await delayed.settled()
+      await purge.settled()
     },
     async [Symbol.asyncDispose]() {
       for (const end of unsubscribe) end()
       await delayed.close()
+      await purge.close()
       await chores.close()
       await open[Symbol.asyncDispose]()
     },

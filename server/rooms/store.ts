@@ -12,6 +12,7 @@ interface Marks {
   readonly softFailed?: true
   readonly rejected?: Rejection
   readonly withheld?: true
+  readonly purged?: true
   readonly wasOutlier?: true
   /** Event ID of what a state event took the place of. */
   readonly replaces?: string
@@ -249,6 +250,7 @@ function marksOf(event: KeptEvent): string | null {
     ...(event.isSoftFailed && { softFailed: true }),
     ...(event.rejected && { rejected: event.rejected }),
     ...(event.isWithheld && { withheld: true }),
+    ...(event.isPurged && { purged: true }),
     ...(event.wasOutlier && { wasOutlier: true }),
     ...(event.replaces && { replaces: event.replaces.eventId }),
     ...(event.redactedBecause && { redactedBy: event.redactedBecause.eventId }),
@@ -324,6 +326,7 @@ export function readEvent(
       isSoftFailed: marks.softFailed ?? false,
       rejected: marks.rejected,
       isWithheld: marks.withheld ?? false,
+      isPurged: marks.purged ?? false,
       wasOutlier: marks.wasOutlier ?? false,
       local: localIn(marks),
       links: hasPlace ? linksIn(row) : undefined,

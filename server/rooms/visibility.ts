@@ -4,6 +4,7 @@ import type { Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
+import { type Bounds, hasEnd, isGone } from './retention.ts'
 import { stateSlot } from './state-map.ts'
 
 export type HistoryVisibility = 'world_readable' | 'shared' | 'invited' | 'joined'
@@ -64,16 +65,19 @@ export class Sight {
   readonly #room: OpenRoom
   readonly #userId: string
   readonly #byGroup = new Map<number, { visibility: HistoryVisibility; membership: Membership }>()
+  readonly #bounds: Bounds
   #joinedUntil: number | undefined
 
   constructor(core: RoomsCore, room: OpenRoom, userId: string) {
     this.#core = core
     this.#room = room
     this.#userId = userId
+    this.#bounds = core.retention.boundsOf(room.roomId, room.visible.state)
   }
 
-  /** Told without looking at any event: the user is in the room, whose history was never closed to anybody in it. */
+  /** Told without looking at any event: the user is in the room, whose history was never closed to anybody in it, nor ends. */
   get seesAll(): boolean {
+    if (hasEnd(this.#bounds)) return false
     const { state, joined } = this.#room.visible
     const setting = state.get('m.room.history_visibility')
     if (!joined.has(this.#userId) || setting?.replaces !== undefined) return false
@@ -82,7 +86,7 @@ export class Sight {
   }
 
   async maySee(event: KeptEvent): Promise<boolean> {
-    if (event.order === null || event.isHidden) return false
+    if (event.order === null || event.isHidden || isGone(this.#bounds, event)) return false
     if (await this.#allows(event.groupAfter, event.order)) return true
     const { type, state_key: stateKey } = event.pdu
     const changesSight =

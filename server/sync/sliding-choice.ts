@@ -8,7 +8,7 @@ import { filterRooms } from './sliding-filter.ts'
 import type { ChosenRoom } from './sliding-room.ts'
 import type { RoomFactsCache } from './sliding-room-facts.ts'
 import type { OrderedRoom, RoomOrder } from './sliding-room-order.ts'
-import type { ExtensionScope, Wish, WishedList } from './sliding-wish.ts'
+import type { ExtensionScope, Place, Wish, WishedList } from './sliding-wish.ts'
 
 export interface Choice {
   /** By room ID, in the order in which they were chosen. */
@@ -46,25 +46,25 @@ export async function chooseRooms(
   ) {
     return before
   }
-  const shown = order.rooms.filter(({ entry }) => !isIgnored(entry, ignored))
-  const listsOf = new Map<string, { readonly entry: MembershipEntry; readonly lists: string[] }>()
+  const shown = ignored.size === 0 ? order.rooms : order.rooms.filter(({ entry }) => !isIgnored(entry, ignored))
+  const rooms = new Map<string, ChosenRoom & { readonly place: Place }>()
   const counts = new Map<string, number>()
   for (const list of wish.lists) {
-    const rooms = await roomsOf(cache, list, { shown, order, account })
-    counts.set(list.name, rooms.length)
-    for (const { roomId, entry } of windowed(rooms, list.ranges)) {
-      const chosen = listsOf.get(roomId) ?? { entry, lists: [] }
-      if (!chosen.lists.includes(list.name)) chosen.lists.push(list.name)
-      listsOf.set(roomId, chosen)
+    const listed = await roomsOf(cache, list, { shown, order, account })
+    counts.set(list.name, listed.length)
+    const first = wish.withList(wish.nowhere, list.name)
+    for (const { roomId, entry } of windowed(listed, list.ranges)) {
+      const before = rooms.get(roomId)?.place
+      // Ranges may overlap.
+      if (before?.lists.at(-1) === list.name) continue
+      rooms.set(roomId, { entry, place: before ? wish.withList(before, list.name) : first })
     }
   }
   for (const roomId of wish.subscriptions) {
     const entry = order.memberships.get(roomId)
-    if (entry && maySubscribe(entry, ignored) && !listsOf.has(roomId)) listsOf.set(roomId, { entry, lists: [] })
+    if (!entry || !maySubscribe(entry, ignored)) continue
+    rooms.set(roomId, { entry, place: wish.withSubscription(rooms.get(roomId)?.place ?? wish.nowhere, roomId) })
   }
-  const rooms = new Map<string, ChosenRoom>()
-  for (const [roomId, { entry, lists }] of listsOf)
-    rooms.set(roomId, { entry, lists, config: wish.configOf(roomId, lists) })
   const { rooms: ordered, memberships } = order
   return { rooms, counts, key: wish.key, order: ordered, memberships, accountVersion: account.version, ignored }
 }
@@ -94,8 +94,9 @@ function* windowed(rooms: readonly OrderedRoom[], ranges: WishedList['ranges']):
 }
 
 /** Whether an extension tells of a chosen room. */
-export function isInScope(scope: ExtensionScope, wish: Wish, roomId: string, { lists }: ChosenRoom): boolean {
+export function isInScope(scope: ExtensionScope, wish: Wish, roomId: string, { place }: ChosenRoom): boolean {
   const { lists: names, rooms } = scope
+  const { lists } = place
   if (names === null ? lists.length > 0 : lists.some((name) => names.has(name))) return true
   return wish.subscriptions.has(roomId) && (rooms === null || rooms.has(roomId))
 }

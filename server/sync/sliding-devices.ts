@@ -10,7 +10,6 @@ import { deviceListsPart, toDevicePart } from './device-section.ts'
 import { joinedRoomFacts, type RoomFacts } from './joined-room.ts'
 import { leftRoomFacts } from './other-rooms.ts'
 import type { RoomChanges } from './room-changes.ts'
-import type { WishedExtensions } from './sliding-wish.ts'
 import { parseToken, writeToken } from './token.ts'
 
 export interface DeviceDeps {

@@ -12,7 +12,7 @@ import type { BumpStamps } from './sliding-bump-stamps.ts'
 import type { Connection, SentRoom } from './sliding-connection.ts'
 import { requiredEvents } from './sliding-state.ts'
 import { summaryFields } from './sliding-summary.ts'
-import type { RoomConfig } from './sliding-wish.ts'
+import type { Place } from './sliding-wish.ts'
 import { collectTimeline, type Timeline } from './timeline.ts'
 import type { Viewer } from './viewer.ts'
 
@@ -23,9 +23,7 @@ export interface SlidingRoomDeps extends RoomDeps {
 /** A room that a request has chosen. */
 export interface ChosenRoom {
   readonly entry: MembershipEntry
-  readonly config: RoomConfig
-  /** Names of the lists that it is in. */
-  readonly lists: readonly string[]
+  readonly place: Pick<Place, 'lists' | 'config'>
 }
 
 export interface RoomResult {
@@ -66,13 +64,13 @@ export async function slidingRoom(deps: SlidingRoomDeps, viewer: Viewer, query: 
   return view && extent ? wholeRoom(deps, viewer, { ...query, view, extent }) : lostRoom(deps, query)
 }
 
-function strippedRoom({ entry, connection, isDm, lists, upTo, config }: RoomQuery): RoomResult {
+function strippedRoom({ entry, connection, isDm, upTo, place }: RoomQuery): RoomResult {
   const before = connection.rooms.get(entry.roomId)
   const isKnown = before?.kind === 'stripped' && before.upTo >= entry.position
   const state = JSON.stringify(entry.strippedState ?? [])
   const parts = [
     '"initial":true',
-    ...commonFields(entry, lists),
+    ...commonFields(entry, place.lists),
     `"bump_stamp":${entry.position}`,
     ...(isDm ? ['"is_dm":true'] : []),
     // Clients in use look for a knock's state where that of an invite is.
@@ -81,7 +79,7 @@ function strippedRoom({ entry, connection, isDm, lists, upTo, config }: RoomQuer
   ]
   return {
     text: isKnown && before.isDm === isDm ? undefined : `{${parts.join(',')}}`,
-    sent: { ...NOTHING_SENT, kind: 'stripped', upTo, isDm, configKey: config.key },
+    sent: { ...NOTHING_SENT, kind: 'stripped', upTo, isDm, configKey: place.config.key },
     members: [],
     timeline: NO_EVENTS,
     isInitial: !isKnown,
@@ -89,10 +87,10 @@ function strippedRoom({ entry, connection, isDm, lists, upTo, config }: RoomQuer
 }
 
 /** A room that this server does not have, such as one on another server whose invite was turned down. */
-function lostRoom({ clock }: SlidingRoomDeps, { entry, connection, lists, isDm }: RoomQuery): RoomResult {
+function lostRoom({ clock }: SlidingRoomDeps, { entry, connection, place, isDm }: RoomQuery): RoomResult {
   const before = connection.rooms.get(entry.roomId)
   const parts = [
-    ...commonFields(entry, lists),
+    ...commonFields(entry, place.lists),
     `"bump_stamp":${entry.position}`,
     ...(isDm ? ['"is_dm":true'] : []),
     `"required_state":[${memberText(entry, clock.now())}]`,
@@ -153,7 +151,8 @@ interface WholeRoomQuery extends RoomQuery {
 }
 
 async function wholeRoom(deps: SlidingRoomDeps, viewer: Viewer, query: WholeRoomQuery): Promise<RoomResult> {
-  const { view, extent, entry, config, connection, isDm, upTo, lists } = query
+  const { view, extent, entry, place, connection, isDm, upTo } = query
+  const { config } = place
   const before = extent.changed ? connection.rooms.get(entry.roomId) : undefined
   const { timeline, isExpanded } = await timelineOf(viewer, query, before)
   const required = extent.only
@@ -198,7 +197,7 @@ async function wholeRoom(deps: SlidingRoomDeps, viewer: Viewer, query: WholeRoom
   const shown = { ...viewer, filter: NO_FILTER }
   const parts = [
     ...(before ? [] : ['"initial":true']),
-    ...commonFields(entry, lists),
+    ...commonFields(entry, place.lists),
     `"bump_stamp":${extent.isJoined ? await deps.bumpStamps.of(view) : entry.position}`,
     ...summary,
     ...(isDm || (before?.isDm ?? false) ? [`"is_dm":${isDm}`] : []),
@@ -220,10 +219,11 @@ const NO_COUNTS = { notification_count: 0, highlight_count: 0 }
 /** The new events; where more are wanted than the client has, the newest of all. Spec: MSC4186 §Changes to `timeline_limit`. */
 async function timelineOf(
   viewer: Viewer,
-  { view, extent, config }: WholeRoomQuery,
+  { view, extent, place }: WholeRoomQuery,
   before: SentRoom | undefined,
 ): Promise<{ readonly timeline: Timeline; readonly isExpanded: boolean }> {
   const { from, to, only } = extent
+  const { config } = place
   if (only) return { timeline: { events: [only], limited: false, startOrder: to - 1 }, isExpanded: false }
   const limited = { ...viewer, filter: { ...NO_FILTER, timelineLimit: config.timelineLimit } }
   const wantsMore = before !== undefined && config.timelineLimit > before.timelineLimit

@@ -59,17 +59,15 @@ export async function slidingRooms(deps: SlidingRoomDeps, viewer: Viewer, query:
     const before = connection.rooms.get(roomId)
     const mayHaveNews =
       !before ||
-      concernsConfig(before, room.config) ||
+      concernsConfig(before, room.place.config) ||
       before.isDm !== account.directs.has(roomId) ||
       hasNews(deps, room.entry, before) ||
       recounted.has(roomId)
     if (!mayHaveNews) continue
     await add(roomId, room, false)
-    connection.configs.set(room.config.key, room.config)
+    connection.configs.set(room.place.config.key, room.place.config)
   }
-  for (const { entry, config } of await newlyLeft(deps, query)) {
-    await add(entry.roomId, { entry, config, lists: [] }, true)
-  }
+  for (const room of await newlyLeft(deps, query)) await add(room.entry.roomId, room, true)
   return { text: texts.join(','), sent, members, shown }
 }
 
@@ -86,16 +84,17 @@ function hasNews({ rooms, ephemeral }: SlidingRoomDeps, entry: MembershipEntry, 
 async function newlyLeft(
   { rooms }: SlidingRoomDeps,
   { connection, choice, memberships }: RoomsQuery,
-): Promise<readonly { readonly entry: MembershipEntry; readonly config: RoomConfig }[]> {
+): Promise<readonly ChosenRoom[]> {
   if (connection.memberships === memberships) return []
-  const left: { entry: MembershipEntry; config: RoomConfig }[] = []
+  const left: ChosenRoom[] = []
   for (const [roomId, before] of connection.rooms) {
     if (choice.rooms.has(roomId)) continue
     // One that was forgotten is not among the memberships any more.
     const entry = memberships.get(roomId) ?? (await rooms.findMembership(connection.userId, roomId))
     if (!entry || (entry.membership !== 'leave' && entry.membership !== 'ban') || entry.position <= before.upTo)
       continue
-    left.push({ entry, config: connection.configs.get(before.configKey) ?? leastConfig(connection.userId) })
+    const config = connection.configs.get(before.configKey) ?? leastConfig(connection.userId)
+    left.push({ entry, place: { lists: [], config } })
   }
   return left
 }

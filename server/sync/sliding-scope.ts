@@ -33,17 +33,19 @@ export function scopedRooms(
   const { scope, wish, choice, hasNews } = query
   const rooms: ScopedRoom[] = []
   const upTo = new Map<string, number>()
+  let staying = 0
   for (const [roomId, room] of choice.rooms) {
     if (!isInScope(scope, wish, roomId, room)) continue
     const before = known.get(roomId)
     if (before === UP_TO_NOW) {
+      staying += 1
       if (hasNews(roomId)) rooms.push({ roomId, room, since: connection.position })
     } else {
       rooms.push({ roomId, room, since: before ?? null })
       upTo.set(roomId, UP_TO_NOW)
     }
   }
-  if (connection.choice !== choice || connection.wish !== wish) {
+  if (staying < known.size) {
     for (const [roomId, before] of known) {
       if (before !== UP_TO_NOW || connection.position === null) continue
       const room = choice.rooms.get(roomId)

@@ -51,6 +51,15 @@ export interface WishedExtensions {
   readonly typing: ExtensionScope | undefined
 }
 
+/** Where a room stands: which lists it is in, and what is told of it. Rooms for which the same rules hold share one. */
+export interface Place {
+  /** Names. */
+  readonly lists: readonly string[]
+  readonly config: RoomConfig
+  readonly rules: readonly Rule[]
+  readonly next: Map<string, Place>
+}
+
 interface Rule {
   readonly key: string
   readonly timelineLimit: number
@@ -67,7 +76,8 @@ export class Wish {
   readonly extensions: WishedExtensions
   readonly #extensionsKey: string
   readonly #rules = new Map<string, Rule>()
-  readonly #combined = new Map<string, RoomConfig>()
+  /** Of rooms that no rule holds for. */
+  readonly nowhere: Place = { lists: [], config: combine([]), rules: [], next: new Map() }
 
   /** @throws MatrixError 400 M_INVALID_PARAM for more lists or subscriptions than there may be, or a range that ends before it begins */
   constructor(body: SlidingSyncBody, userId: string) {
@@ -101,17 +111,23 @@ export class Wish {
     return this.key === other.key && this.#extensionsKey === other.#extensionsKey
   }
 
-  /** The config of a room that is in these lists, or subscribed to. */
-  configOf(roomId: string, lists: readonly string[]): RoomConfig {
-    const names = lists.map((name) => `list ${name}`)
-    if (this.subscriptions.has(roomId)) names.push(`room ${roomId}`)
-    const combination = JSON.stringify(names)
-    let config = this.#combined.get(combination)
-    if (!config) {
-      config = combine(names.map((name) => this.#rules.get(name) as Rule))
-      this.#combined.set(combination, config)
+  /** What is told of a room that one more rule holds for, beyond those that made up a place. */
+  withList(place: Place, name: string): Place {
+    return this.#with(place, `list ${name}`, [...place.lists, name])
+  }
+
+  withSubscription(place: Place, roomId: string): Place {
+    return this.#with(place, `room ${roomId}`, place.lists)
+  }
+
+  #with(place: Place, rule: string, lists: readonly string[]): Place {
+    let next = place.next.get(rule)
+    if (!next) {
+      const rules = [...place.rules, this.#rules.get(rule) as Rule]
+      next = { lists, rules, config: combine(rules), next: new Map() }
+      place.next.set(rule, next)
     }
-    return config
+    return next
   }
 }
 
@@ -147,7 +163,7 @@ function combine(rules: readonly Rule[]): RoomConfig {
   const keys = [...new Set(rules.map(({ key }) => key))].sort()
   return {
     key: keys.length === 1 ? (keys[0] as string) : digest(keys),
-    timelineLimit: Math.max(...rules.map(({ timelineLimit }) => timelineLimit)),
+    timelineLimit: Math.max(0, ...rules.map(({ timelineLimit }) => timelineLimit)),
     requiredState: new CombinedState(rules.map(({ requiredState }) => requiredState)),
     includeHeroes: rules.some(({ includeHeroes }) => includeHeroes),
   }

@@ -1,5 +1,5 @@
 import { describe, expect, it, vi } from 'vitest'
-import { createUia, DUMMY, PASSWORD, type UiaCall } from '../../server/http/uia.ts'
+import { createUia, DUMMY, PASSWORD, type Proof, type UiaCall } from '../../server/http/uia.ts'
 import { forbidden, MatrixError } from '../../shared/matrix/errors.ts'
 import { manualClock } from '../support/manual-clock.ts'
 
@@ -17,9 +17,13 @@ function setUp() {
       random: { number: Math.random, bytes: (count) => Buffer.from(crypto.getRandomValues(new Uint8Array(count))) },
       logger: { debug: nothing, info: nothing, warn: nothing, error: nothing },
     },
-    accounts: { findByPassword: async ({ password }) => (password === 'right' ? '@ann:hearth.test' : undefined) },
+    checks: {
+      findByPassword: async ({ password }) => (password === 'right' ? '@ann:hearth.test' : undefined),
+      isRegistrationToken: async () => false,
+      findEmailProof: async () => undefined,
+    },
   })
-  const work = vi.fn(async (userId: string | null) => `done by ${userId}`)
+  const work = vi.fn(async ({ userId }: Proof) => `done by ${userId}`)
   const run = (auth: object | undefined, body: object = {}, call: Partial<UiaCall> = {}) =>
     uia.run(
       {

@@ -14,7 +14,7 @@ import type { Person, TestServer } from '../support/test-server.ts'
 const TIMEOUT_MS = 10_000
 
 const own: readonly Operation[] = (
-  await Promise.all((['client', 'hearth', 'admin'] as const).map((api) => listDeclarations(api)))
+  await Promise.all((['client', 'push-gateway', 'hearth', 'admin'] as const).map((api) => listDeclarations(api)))
 )
   .flat()
   .filter(({ endpoint }) => endpoint.unstable !== undefined)
@@ -43,7 +43,7 @@ const own: readonly Operation[] = (
     reply: undefined,
     statuses: [],
   }))
-const operations = [...listOperations('client-server'), ...own]
+const operations = [...listOperations('client-server'), ...listOperations('push-gateway'), ...own]
 
 /** Bodies that are no JSON, or not the JSON object that is needed; and the error code for each. */
 const unreadable: readonly (readonly [what: string, body: string | Uint8Array, errcode: string])[] = [

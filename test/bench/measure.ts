@@ -22,9 +22,11 @@ const FEWEST_OPERATIONS = 20
 
 export async function measure(scenario: Scenario, client: BenchClient, usage: ProcessUsage): Promise<Measured> {
   const { run, workers } = await scenario.prepare(client)
+  const most = scenario.most ?? Number.POSITIVE_INFINITY
+  const warmUps = Math.min(WARM_UP_OPERATIONS, most / 2)
   let operations = 0
   const cpuAtFirst = usage.cpuMs()
-  for (; operations < WARM_UP_OPERATIONS && usage.cpuMs() - cpuAtFirst < WARM_UP_CPU_MS; operations += workers) {
+  for (; operations < warmUps && usage.cpuMs() - cpuAtFirst < WARM_UP_CPU_MS; operations += workers) {
     await Promise.all(Array.from({ length: workers }, (_, worker) => run(worker)))
   }
   const latencies: number[] = []
@@ -36,7 +38,7 @@ export async function measure(scenario: Scenario, client: BenchClient, usage: Pr
     Array.from({ length: workers }, async (_, worker) => {
       for (let i = 0; ; i += 1) {
         // Looking at the process costs time as well: not before every operation.
-        if (i % 10 === 0 && isEnough()) return
+        if (operations + latencies.length >= most || (i % 10 === 0 && isEnough())) return
         const started = performance.now()
         await run(worker)
         latencies.push(performance.now() - started)

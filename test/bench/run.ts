@@ -117,7 +117,7 @@ async function measureLoad(name: string, client: BenchClient, pid: number, dataD
   for (const scenario of chosen) {
     const bytesBefore = dataDir === undefined ? 0 : folderBytes(dataDir)
     const operations = await measureOne(name, scenario, client, usage)
-    if (scenario === scenarios[0] && dataDir !== undefined) {
+    if (scenario === scenarios[0] && dataDir !== undefined && operations > 0) {
       table.set(name, DISK, `${((folderBytes(dataDir) - bytesBefore) / operations).toFixed(0)} bytes`)
     }
   }
@@ -130,14 +130,21 @@ async function measureLoad(name: string, client: BenchClient, pid: number, dataD
   for (const scenario of growth) await measureOne(name, scenario, client, usage)
 }
 
-/** @returns how many operations there were */
+/** @returns how many operations there were; 0 where the server refused some, which is no reason to lose all other rows */
 async function measureOne(name: string, scenario: Scenario, client: BenchClient, usage: ProcessUsage): Promise<number> {
   process.stderr.write(`${name}: ${scenario.name} … `)
-  const { cpuMs, p50Ms, p95Ms, p99Ms, operations } = await measure(scenario, client, usage)
-  const shown = `${show(cpuMs)} (${show(p50Ms)} / ${show(p95Ms)} / ${show(p99Ms)})`
-  process.stderr.write(`${shown}\n`)
-  table.set(name, scenario.name, shown)
-  return operations
+  try {
+    const { cpuMs, p50Ms, p95Ms, p99Ms, operations } = await measure(scenario, client, usage)
+    const shown = `${show(cpuMs)} (${show(p50Ms)} / ${show(p95Ms)} / ${show(p99Ms)})`
+    process.stderr.write(`${shown}\n`)
+    table.set(name, scenario.name, shown)
+    return operations
+  } catch (error) {
+    process.stderr.write(`failed: ${error instanceof Error ? error.message : String(error)}\n`)
+    table.set(name, scenario.name, 'failed')
+    process.exitCode = 1
+    return 0
+  }
 }
 
 /** The middle one, by wall time. */

@@ -7,8 +7,13 @@ const timestampMassaging = 'It is for application services alone, and described 
  */
 export const deviations: Readonly<Record<string, Readonly<Record<string, string>>>> = {
   deleteDevice: { 'the body may be left out': emptyBody },
+  getContentThumbnail: {
+    'no error with status 502 is declared':
+      'It has the same code as 413, M_TOO_LARGE, and one code has one status here.',
+  },
   getContentThumbnailAuthed: {
-    'no error with status 502 is declared': 'Media of other servers come with federation.',
+    'no error with status 502 is declared':
+      'It has the same code as 413, M_TOO_LARGE, and one code has one status here.',
   },
   getLoginFlows: {
     'no error with status 404 is declared': 'It stands for servers without these flows; we have them.',
@@ -19,6 +24,10 @@ export const deviations: Readonly<Record<string, Readonly<Record<string, string>
   },
   getVersions: {
     'auth is none and should be accessToken?': 'A token changes nothing, and an old one must not keep a client out.',
+  },
+  inviteUser: {
+    'required body keys is none and should be user_id':
+      'The same path takes the body of inviteBy3PID, which has no user ID.',
   },
   joinRoom: { 'the body may be left out': emptyBody },
   joinRoomById: { 'the body may be left out': emptyBody },
@@ -42,6 +51,8 @@ export const deviations: Readonly<Record<string, Readonly<Record<string, string>
 /** Operations that are answered as unknown for good, and why. */
 export const deliberatelyUnknown: Readonly<Record<string, string>> = {
   getEvents: 'Deprecated since r0 in favor of `/sync`; no client in use calls it.',
+  inviteBy3PID:
+    'The same path as `inviteUser`, whose declaration has the keys of both; it is refused with M_THREEPID_DENIED.',
   initialSync: 'Deprecated since r0 in favor of `/sync`; no client in use calls it.',
   peekEvents: 'The same path as `getEvents`; a world-readable room is followed with `/messages`.',
 }

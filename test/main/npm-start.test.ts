@@ -3,11 +3,13 @@ import { createServer, type Server } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { killWhatRuns, type RunningProgram, root, run } from './running-program.ts'
+import { findFreePort, killWhatRuns, type RunningProgram, root, run } from './running-program.ts'
 
 let folder: string
 let home: string
-beforeEach(() => {
+let port: number
+beforeEach(async () => {
+  port = await findFreePort()
   folder = mkdtempSync(join(tmpdir(), 'hearth-start-'))
   home = join(folder, 'home')
 })
@@ -20,7 +22,7 @@ const RUNNING = /Its page: (\S+)/
 const noDisplay = { DISPLAY: undefined, WAYLAND_DISPLAY: undefined }
 
 function npmStart(...options: string[]): RunningProgram {
-  return run('npm', ['start', '--', '--home', home, ...options], { env: noDisplay })
+  return run('npm', ['start', '--', '--home', home, '--port', String(port), ...options], { env: noDisplay })
 }
 
 /** A listener on the port that the home has kept, as another program that came first. */
@@ -36,7 +38,7 @@ describe.runIf(process.platform === 'linux')('npm start', { timeout: 180_000 }, 
   it('makes a home and serves the built page, under its policy, at the address that it prints', async () => {
     await using started = npmStart()
     const address = new URL(await started.until(RUNNING))
-    expect(address.hostname).toBe('127.0.0.1')
+    expect(address.host).toBe(`127.0.0.1:${port}`)
     expect(address.hash).toMatch(/^#claim=[A-Z0-9-]{16,}$/)
     const page = await fetch(new URL('/', address))
     expect(page.status).toBe(200)
@@ -166,14 +168,14 @@ describe.runIf(process.platform === 'linux')('npm start', { timeout: 180_000 }, 
 
     it('is given the address where there is a display', async () => {
       const { opened, env } = withOpener()
-      await using started = run('npm', ['start', '--', '--home', home], { env })
+      await using started = run('npm', ['start', '--', '--home', home, '--port', String(port)], { env })
       const address = await started.until(RUNNING)
       await expect.poll(opened, { timeout: 20_000 }).toBe(address)
     })
 
     it('is left alone with --no-browser', async () => {
       const { opened, env } = withOpener()
-      await using started = run('npm', ['start', '--', '--home', home, '--no-browser'], { env })
+      await using started = run('npm', ['start', '--', '--home', home, '--port', String(port), '--no-browser'], { env })
       await started.until(/Stop it with/)
       process.kill(started.pid, 'SIGTERM')
       await started.exited

@@ -10,7 +10,7 @@ import { prepareHomeFolder } from '../../main/homeserver/home-folder.ts'
 import { readyAddress } from '../../main/homeserver/start-home.ts'
 import { createApi } from '../support/api.ts'
 import { saidBy } from '../support/said-by.ts'
-import { killWhatRuns, root, run } from './running-program.ts'
+import { findFreePort, killWhatRuns, root, run } from './running-program.ts'
 
 const text = readFileSync(new URL('../../electron-builder.yml', import.meta.url), 'utf8')
 const packageJson = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8'))
@@ -139,7 +139,7 @@ describe.runIf(process.platform === 'linux')('the packed app', { timeout: 120_00
   })
 
   it('has a server that runs from there: API, page, pictures; and stops when the app says so', async () => {
-    const config = await prepareHomeFolder(join(folder, 'home'))
+    const config = await prepareHomeFolder(join(folder, 'home'), { port: await findFreePort() })
     // What Electron gives its utility processes; a signal stands for the app's message.
     const parentPort = `import { EventEmitter } from 'node:events'
       process.parentPort = new EventEmitter()

@@ -1,5 +1,6 @@
 import { spawn } from 'node:child_process'
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { type AddressInfo, createServer } from 'node:net'
 import { fileURLToPath } from 'node:url'
 
 export const root = fileURLToPath(new URL('../..', import.meta.url))
@@ -25,6 +26,15 @@ export interface RunningProgram extends AsyncDisposable {
 }
 
 const running = new Set<RunningProgram>()
+
+/** A port that was free a moment ago and that nobody else is likely to ask for: tests of several files run side by side. */
+export async function findFreePort(): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
+  const { port } = server.address() as AddressInfo
+  await new Promise((resolve) => server.close(resolve))
+  return port
+}
 
 /** For `afterEach`: a test that ran out of time never comes to dispose of what it started. */
 export async function killWhatRuns(): Promise<void> {

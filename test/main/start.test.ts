@@ -55,20 +55,20 @@ describe('a new home', () => {
     expect(config.listeners).toEqual([{ address: '127.0.0.1', port: expect.any(Number), serves: ['client'] }])
     expect(statSync(file).mode & 0o777).toBe(0o600)
     expect(await prepareHomeFolder(folder)).toBe(file)
-    await expect(prepareHomeFolder(folder, 'other.example')).rejects.toThrow('keeps this name')
+    await expect(prepareHomeFolder(folder, { domain: 'other.example' })).rejects.toThrow('keeps this name')
     expect(readFileSync(file, 'utf8')).toBe(first)
   })
 
   it('takes the domain that it is given at its first start', async () => {
     const folder = mkdtempSync(join(tmpdir(), 'hearth-home-'))
-    const config = JSON.parse(readFileSync(await prepareHomeFolder(folder, 'home.example'), 'utf8'))
+    const config = JSON.parse(readFileSync(await prepareHomeFolder(folder, { domain: 'home.example' }), 'utf8'))
     expect(config.server_name).toBe('home.example')
-    await expect(prepareHomeFolder(folder, 'home.example')).resolves.toBeTypeOf('string')
+    await expect(prepareHomeFolder(folder, { domain: 'home.example' })).resolves.toBeTypeOf('string')
   })
 
   it('is not made under a name that no server can have', async () => {
     const folder = join(mkdtempSync(join(tmpdir(), 'hearth-home-')), 'home')
-    await expect(prepareHomeFolder(folder, 'https://home.example')).rejects.toThrow('no server name')
+    await expect(prepareHomeFolder(folder, { domain: 'https://home.example' })).rejects.toThrow('no server name')
     expect(existsSync(folder)).toBe(false)
   })
 
@@ -185,17 +185,26 @@ describe('opening the browser', () => {
 describe('the options of npm start and of the app', () => {
   const strictly = (...args: string[]) => readStartOptions(args, { isStrict: true })
 
-  it('are a folder, a domain, and no browser', () => {
-    expect(strictly('--home', '/homes/../home', '--domain', 'home.example', '--no-browser')).toEqual({
-      ...{ home: '/home', domain: 'home.example' },
+  it('are a folder, a domain, a port, and no browser', () => {
+    expect(strictly('--home', '/homes/../home', '--domain', 'home.example', '--port', '80', '--no-browser')).toEqual({
+      ...{ home: '/home', domain: 'home.example', port: 80 },
       ...{ isBrowserWanted: false, isHelpWanted: false },
     })
-    expect(strictly()).toEqual({ home: undefined, domain: undefined, isBrowserWanted: true, isHelpWanted: false })
+    expect(strictly()).toEqual({
+      home: undefined,
+      domain: undefined,
+      port: undefined,
+      isBrowserWanted: true,
+      isHelpWanted: false,
+    })
   })
 
-  it.each([['--hom'], ['/a/folder'], ['--home']])('do not have %s', (...args) => {
-    expect(() => strictly(...args)).toThrow()
-  })
+  it.each([['--hom'], ['/a/folder'], ['--home'], ['--port', '0'], ['--port', '65536'], ['--port', '1e3']])(
+    'do not have %s %s',
+    (...args) => {
+      expect(() => strictly(...args)).toThrow()
+    },
+  )
 
   it('may stand among those of Electron’s program', () => {
     const args = ['--ozone-platform=wayland', '--home', '/home', 'matrix:u/alice:home.example']

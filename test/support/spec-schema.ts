@@ -10,14 +10,19 @@ const validators = new Map<string, ValidateFunction>()
 let operations: ReadonlyMap<string, Operation> | undefined
 
 function operationOf(operationId: string): Operation {
-  operations ??= new Map(listOperations('client-server').map((operation) => [operation.operationId, operation]))
+  operations ??= new Map(
+    [...listOperations('client-server'), ...listOperations('push-gateway')].map((operation) => [
+      operation.operationId,
+      operation,
+    ]),
+  )
   const operation = operations.get(operationId)
   if (!operation) throw new Error(`the specification has no operation ${operationId}`)
   return operation
 }
 
 /**
- * What is wrong with the JSON of a 200, by the specification's schema for this operation of the client-server API.
+ * What is wrong with the JSON of a 200, by the specification's schema for this operation of the client-server or the push gateway API.
  * @returns sentences; none when it is as promised
  */
 export function faultsOfReply(operationId: string, body: unknown): readonly string[] {

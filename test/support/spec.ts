@@ -74,7 +74,9 @@ export function requireSpec(): void {
 }
 
 /** All operations of one API, by file and path. */
-export function listOperations(api: 'client-server' | 'server-server' | 'application-service'): readonly Operation[] {
+export function listOperations(
+  api: 'client-server' | 'server-server' | 'application-service' | 'push-gateway',
+): readonly Operation[] {
   requireSpec()
   const folder = join('data/api', api)
   return readdirSync(join(specFolder, folder))

@@ -1,6 +1,7 @@
 /** The slice `rooms/` by itself, on a store in memory, with accounts that are only names. */
 import type { AccountsForReaders, Deactivation, Profile, Requester } from '../../server/accounts/index.ts'
 import type { Environment } from '../../server/observe/environment.ts'
+import type { PolicyServers } from '../../server/policy/index.ts'
 import { makeSigningKey, type SigningKey } from '../../server/protocol/signing-key.ts'
 import { createRooms, type Peers, type Rooms } from '../../server/rooms/index.ts'
 import type { Store } from '../../server/store/index.ts'
@@ -27,7 +28,12 @@ export const SERVER_NAME = 'hearth.test'
 
 /** @param options.store kept from one to the next, as a folder would be */
 export async function startTestRooms(
-  options: { readonly store?: Store; readonly peers?: Peers; readonly defaultRoomVersion?: string } = {},
+  options: {
+    readonly store?: Store
+    readonly peers?: Peers
+    readonly policyServers?: PolicyServers
+    readonly defaultRoomVersion?: string
+  } = {},
 ): Promise<TestRooms> {
   const clock = manualClock()
   const random = seededRandom(1)
@@ -71,6 +77,7 @@ export async function startTestRooms(
     accounts,
     config: { defaultRoomVersion: options.defaultRoomVersion ?? '12' },
     ...(options.peers && { peers: options.peers }),
+    ...(options.policyServers && { policyServers: options.policyServers }),
   })
   return {
     rooms,

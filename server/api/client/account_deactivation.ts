@@ -9,7 +9,7 @@ export const accountDeactivationRoutes = (accounts: Accounts, uia: Uia): readonl
     requireLegacySession(requester)
     const userId = requester?.userId ?? null
     const call = { operation: 'deactivateAccount', body, userId, flows: [[PASSWORD]], ip: request.ip }
-    return uia.run(call, async (provenUserId) => {
+    return uia.run(call, async ({ userId: provenUserId }) => {
       if (provenUserId === null) throw forbidden('Nobody has proven to be the user')
       await accounts.deactivate({ userId: provenUserId, erase: body.erase ?? false })
       // Accounts have no third-party identifiers, so there is nothing to unbind, and that counts as success.

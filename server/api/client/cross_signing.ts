@@ -34,11 +34,9 @@ export const crossSigningRoutes = (
     const call = { operation: 'uploadCrossSigningKeys', body, userId, ip: request.ip }
     if (requester.oauthClientId === undefined) return uia.run({ ...call, flows: [[PASSWORD]] }, upload)
     const url = resets.pageUrl()
-    const elsewhere = {
-      params: { 'm.oauth': { url }, [UNSTABLE_OAUTH_STAGE]: { url } },
-      isDone: () => resets.approvals.has(userId),
-    }
-    return uia.run({ ...call, flows: [['m.oauth'], [UNSTABLE_OAUTH_STAGE]], elsewhere }, async () => {
+    const params = { 'm.oauth': { url }, [UNSTABLE_OAUTH_STAGE]: { url } }
+    const elsewhere = { stages: Object.keys(params), isDone: () => resets.approvals.has(userId) }
+    return uia.run({ ...call, flows: [['m.oauth'], [UNSTABLE_OAUTH_STAGE]], params, elsewhere }, async () => {
       const reply = await upload()
       await resets.approvals.consume(userId)
       return reply

@@ -10,7 +10,7 @@ export const passwordManagementRoutes = (accounts: Accounts, uia: Uia): readonly
     requireGoodPassword(body.new_password)
     const userId = requester?.userId ?? null
     const call = { operation: 'changePassword', body, userId, flows: [[PASSWORD]], ip: request.ip }
-    return uia.run(call, async (provenUserId) => {
+    return uia.run(call, async ({ userId: provenUserId }) => {
       if (provenUserId === null) throw forbidden('Nobody has proven to be the user')
       await accounts.changePassword({
         userId: provenUserId,

@@ -1,5 +1,6 @@
 import { MatrixError } from '../../../shared/matrix/errors.ts'
 import type { Accounts } from '../../accounts/index.ts'
+import type { Admission } from '../../household/index.ts'
 import type { RateLimits } from '../../http/rate-limit.ts'
 import type { Reply, RequestInfo } from '../../http/route.ts'
 import { AuthorizationRefused, type OAuth, OAuthError } from '../../oauth/index.ts'
@@ -12,6 +13,7 @@ import { failureText, type Visit, type Visits } from './visit.ts'
 export interface Desk {
   readonly oauth: OAuth
   readonly accounts: Accounts
+  readonly admission: Admission
   readonly rateLimits: RateLimits
   readonly visits: Visits
   /** What the home is called on its pages. */

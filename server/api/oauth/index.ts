@@ -1,5 +1,6 @@
 /** The HTTP edge of `server/oauth/`: what OAuth clients call, and the pages that people see in their browsers. */
 import type { Accounts } from '../../accounts/index.ts'
+import type { Household } from '../../household/index.ts'
 import type { RateLimits } from '../../http/rate-limit.ts'
 import type { Route } from '../../http/route.ts'
 import type { OAuth } from '../../oauth/index.ts'
@@ -9,6 +10,7 @@ import { consentPageRoutes } from './consent-pages.ts'
 import type { Desk } from './desk.ts'
 import { linkPageRoutes } from './link-pages.ts'
 import { loginPageRoutes } from './login-pages.ts'
+import { newAccountPageRoutes } from './new-account-pages.ts'
 import { oauthProtocolRoutes } from './protocol.ts'
 import { ssoPageRoutes } from './sso-pages.ts'
 import { Visits } from './visit.ts'
@@ -16,22 +18,26 @@ import { Visits } from './visit.ts'
 export function oauthRoutes({
   oauth,
   accounts,
+  household,
   rateLimits,
   environment,
   baseUrl,
 }: {
   oauth: OAuth
   accounts: Accounts
+  household: Pick<Household, 'admission'>
   rateLimits: RateLimits
   environment: Environment
   /** Where clients reach the server. */
   baseUrl: () => string
 }): readonly Route[] {
   const visits = new Visits(oauth, environment.random, baseUrl)
-  const desk: Desk = { oauth, accounts, rateLimits, visits, home: environment.serverName }
+  const { admission } = household
+  const desk: Desk = { oauth, accounts, admission, rateLimits, visits, home: environment.serverName }
   return [
     ...oauthProtocolRoutes({ oauth, rateLimits, baseUrl }),
     ...loginPageRoutes(desk),
+    ...newAccountPageRoutes(desk),
     ...consentPageRoutes(desk),
     ...linkPageRoutes(desk),
     ...ssoPageRoutes(desk, baseUrl),

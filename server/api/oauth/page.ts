@@ -7,22 +7,31 @@ import type { Visit } from './visit.ts'
 const style = new Html(`<style>${pageStyle}</style>`)
 const styleHash = hash('sha256', pageStyle, 'base64')
 
+/** What a page must know of who reads it. */
+export type Reader = Pick<Visit, 'language' | 'setCookie'>
+
+/** One that a specification asks for word by word. Nothing of a request is ever in it. */
+export interface PageScript {
+  readonly text: string
+}
+
 /**
- * Nothing is loaded, nothing runs, no frame holds it. Browsers apply `form-action` to where a form's answer redirects, too, so a
+ * Nothing is loaded, nothing runs but what we name, no frame holds it. Browsers apply `form-action` to where a form's answer redirects, too, so a
  * page whose form leads back to a client names the client's kind of address.
  */
-const policyOf = (leadsTo: string | undefined): string =>
+const policyOf = ({ leadsTo, script }: Pick<PageContent, 'leadsTo' | 'script'>): string =>
   [
     "default-src 'none'",
     `style-src 'sha256-${styleHash}'`,
+    ...(script ? [`script-src 'sha256-${hash('sha256', script.text, 'base64')}'`] : []),
     `form-action 'self'${leadsTo === undefined ? '' : ` ${leadsTo}`}`,
     "base-uri 'none'",
     "frame-ancestors 'none'",
   ].join('; ')
 
-const headersOf = (visit: Visit, leadsTo: string | undefined): Readonly<Record<string, string>> => ({
+const headersOf = (visit: Reader, content: PageContent): Readonly<Record<string, string>> => ({
   'content-type': 'text/html; charset=utf-8',
-  'content-security-policy': policyOf(leadsTo),
+  'content-security-policy': policyOf(content),
   'cache-control': 'no-store',
   'x-frame-options': 'DENY',
   'cross-origin-resource-policy': 'same-origin',
@@ -49,10 +58,12 @@ export interface PageContent {
   readonly status?: number
   /** Shown above all else. */
   readonly failure?: string | undefined
+  readonly script?: PageScript
 }
 
 /** A whole page. */
-export function page(visit: Visit, home: string, { title, body, leadsTo, status, failure }: PageContent): Reply {
+export function page(visit: Reader, home: string, content: PageContent): Reply {
+  const { title, body, status, failure, script } = content
   const alert = failure === undefined ? null : html`<p class="failure" role="alert">${failure}</p>`
   const text = html`<!doctype html>
 <html lang="${visit.language}">
@@ -65,8 +76,9 @@ ${style}
 ${alert}
 ${body}
 </main>
+${script && new Html(`<script>${script.text}</script>`)}
 </html>`.text
-  return new Reply({ status: status ?? 200, headers: headersOf(visit, leadsTo), body: Buffer.from(text) })
+  return new Reply({ status: status ?? 200, headers: headersOf(visit, content), body: Buffer.from(text) })
 }
 
 /** Sends the browser on, as the answer to a form or to a page that is not the right one now. */

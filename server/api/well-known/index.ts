@@ -1,3 +1,4 @@
+import { getWellknownPolicy } from '../../../shared/api/client/policy_server.ts'
 import { getWellknownSupport } from '../../../shared/api/client/support.ts'
 import { getWellknown } from '../../../shared/api/client/wellknown.ts'
 import { getWellKnown } from '../../../shared/api/federation/wellknown.ts'
@@ -32,6 +33,9 @@ export function wellKnownRoutes(wellKnown: WellKnown): readonly Route[] {
       if (!wellKnown.support) throw notFound('This server publishes no contacts')
       const { contacts, support_page } = wellKnown.support
       return { ...(contacts && { contacts: [...contacts] }), ...(support_page !== undefined && { support_page }) }
+    }),
+    route(getWellknownPolicy, async () => {
+      throw notFound('There is no policy server of this name')
     }),
     route(getWellKnown, async () => {
       const name = wellKnown.federationName()

@@ -10,8 +10,10 @@ import { KeptEvent, membershipIn, redactedId } from '../event.ts'
 import { countMembers, extremitiesAfter, type Heads, type StateChange, stateChanges } from '../heads.ts'
 import type { MembershipChange, OpenRoom } from '../open-room.ts'
 import { isShownInDirectory, publicRoomOf, publishedRow } from '../published-rooms.ts'
+import { purgedForm } from '../purge.ts'
 import { type EventLinks, linksOf, relationIn } from '../relation.ts'
 import { type GroupedState, resolveGroups, stateOfGroup } from '../resolve.ts'
+import { isGone } from '../retention.ts'
 import { stateSlot, withRedacted } from '../state-map.ts'
 import {
   currentState,
@@ -101,7 +103,9 @@ export async function stageEvent(
     },
     pdu,
   )
-  const event = earlyRedaction ? redactedForm(asReceived, earlyRedaction, room) : asReceived
+  const shown = earlyRedaction ? redactedForm(asReceived, earlyRedaction, room) : asReceived
+  // What is too old when it comes is never kept, as from another server that hands out history.
+  const event = isGone(core.retention.boundsOf(roomId, head.state), shown) ? purgedForm(shown) : shown
   const redacted = redactionNow.outcome === 'applies' ? [redactedForm(redactionNow.target, event, room)] : []
   if (earlyRedaction) redacted.push(earlyRedaction.with({ isWithheld: false }))
 
@@ -143,6 +147,7 @@ export async function stageEvent(
     ? [put(publishedRooms, publishedRow(publicRoomOf(roomId, heads.state, heads.joined.size)))]
     : []
   const target = redactionNow.outcome === 'applies' ? redactionNow.target : undefined
+  const lifetime = changes.find(({ type, stateKey }) => type === 'm.room.retention' && stateKey === '')
   const aggregates = links || target?.links ? await aggregateChanges(room, event, target) : NO_CHANGES
   const durable = room.stage({
     event,
@@ -157,6 +162,7 @@ export async function stageEvent(
       ...redactedStateOps(room, heads, redacted),
       ...waitingOps(roomId, event, redactionNow, earlyRedaction),
       ...summaryOp,
+      ...(lifetime ? core.retention.policyOps(roomId, lifetime.after) : []),
       ...(isFirstRemote ? [put(roomIndex, room.row)] : []),
       ...(judged.wasOutlier ? [remove(outliers, eventId, roomId)] : []),
       ...(accompanying.ops?.(event, position) ?? []),

@@ -7,8 +7,9 @@ import { type IdentifiedPdu, type Json, type Pdu, referencedIds } from '../../pr
 import { put, remove } from '../../store/index.ts'
 import type { RoomsCore } from '../core.ts'
 import type { OpenRoom } from '../open-room.ts'
+import { isRecommended, withPolicySignature } from '../policy-signature.ts'
 import { waitingEvents } from '../store.ts'
-import { judge, judgeByAuthEvents, loadAuthEvents, stateBefore } from './authorize.ts'
+import { type Judgement, judge, judgeByAuthEvents, loadAuthEvents, stateBefore } from './authorize.ts'
 import { stageEvent, stageOutlier } from './commit.ts'
 import { parseReceived } from './parse.ts'
 import { verify } from './verify.ts'
@@ -57,14 +58,19 @@ export async function receive(
 }
 
 /** Steps 4 to 8. */
-async function accept(core: RoomsCore, room: OpenRoom, event: IdentifiedPdu): Promise<Reception> {
+async function accept(core: RoomsCore, room: OpenRoom, received: IdentifiedPdu): Promise<Reception> {
+  const event = await withPolicySignature(core, room, received)
   const { eventId, pdu } = event
   const entered = await room.enter(async () => {
     const known = await room.find(eventId)
     if (known?.order != null) return { outcome: 'known' as const, durable: room.durable(known) }
     const before = await stateBefore(room, referencedIds(pdu.prev_events))
     const eventById = await loadAuthEvents(room, event)
-    const judgement = judge({ event, rules: room.rules, eventById, before: before.state, current: room.head.state })
+    const byRules = judge({ event, rules: room.rules, eventById, before: before.state, current: room.head.state })
+    const judgement: Judgement =
+      byRules.outcome !== 'accepted' || isRecommended(core, room, pdu)
+        ? byRules
+        : { outcome: 'softFailed', why: "the room's policy server has not signed it" }
     const { unsigned: _, ...kept } = pdu
     const wasOutlier = known !== undefined
     const { durable } = await stageEvent(core, room, {

@@ -1,5 +1,6 @@
-/** Downloads and thumbnails for those with an account. Spec: data/api/client-server/authed-content-repo.yaml. */
+/** Downloads, thumbnails and previews of URLs for those with an account. Spec: data/api/client-server/authed-content-repo.yaml. */
 import { Type } from 'typebox'
+import { AnyObject } from '../../matrix/json.ts'
 import { MediaId, ServerName } from '../../matrix/schemas.ts'
 import { endpoint } from '../endpoint.ts'
 
@@ -52,4 +53,19 @@ export const getConfigAuthed = endpoint({
   query: Type.Object({}),
   reply: Type.Object({ 'm.upload.size': Type.Optional(Type.Integer()) }),
   errors: {},
+})
+
+export const getUrlPreviewAuthed = endpoint({
+  ...common,
+  operationId: 'getUrlPreviewAuthed',
+  url: '/_matrix/client/v1/media/preview_url',
+  path: Type.Object({}),
+  query: Type.Object({
+    url: Type.String({ minLength: 1 }),
+    /** Milliseconds since the epoch: a preview of that time is preferred. */
+    ts: Type.Optional(Type.Integer()),
+  }),
+  /** `og:…` keys as the page has them, `og:image` as `mxc://` URI, and `matrix:image:size` in bytes. */
+  reply: AnyObject,
+  errors: { M_FORBIDDEN: 403 },
 })

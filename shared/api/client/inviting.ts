@@ -2,7 +2,10 @@ import { Type } from 'typebox'
 import { RoomId, UserId } from '../../matrix/schemas.ts'
 import { endpoint } from '../endpoint.ts'
 
-/** Inviting a user. Spec: data/api/client-server/inviting.yaml. */
+/**
+ * Inviting a user, by their ID or, which this server does not do, by an address of theirs.
+ * Spec: data/api/client-server/inviting.yaml, third_party_membership.yaml.
+ */
 export const inviteUser = endpoint({
   operationId: 'inviteUser',
   method: 'POST',
@@ -11,7 +14,14 @@ export const inviteUser = endpoint({
   rateLimited: true,
   path: Type.Object({ roomId: RoomId }),
   query: Type.Object({}),
-  body: Type.Object({ user_id: UserId, reason: Type.Optional(Type.String()) }),
+  body: Type.Object({
+    user_id: Type.Optional(UserId),
+    reason: Type.Optional(Type.String()),
+    id_server: Type.Optional(Type.String()),
+    id_access_token: Type.Optional(Type.String()),
+    medium: Type.Optional(Type.String()),
+    address: Type.Optional(Type.String()),
+  }),
   reply: Type.Object({}),
-  errors: { M_UNSUPPORTED_ROOM_VERSION: 400, M_FORBIDDEN: 403, M_INVITE_BLOCKED: 403 },
+  errors: { M_UNSUPPORTED_ROOM_VERSION: 400, M_FORBIDDEN: 403, M_INVITE_BLOCKED: 403, M_THREEPID_DENIED: 403 },
 })

@@ -49,7 +49,7 @@ export const showNewAccount = endpoint({
   ...page,
   operationId: 'showNewAccount',
   url: '/oauth/new-account',
-  query: next,
+  query: Type.Object({ ...next.properties, token: text }),
 })
 export const makeNewAccount = endpoint({ ...sent, operationId: 'makeNewAccount', url: '/oauth/new-account' })
 

@@ -185,8 +185,20 @@ describe('client-server-api §Inviting, kicking, banning, leaving', () => {
     expect(await setState(alice, roomId, 'm.room.member', { membership: 'invite' }, dave.userId)).toMatchObject(blocked)
   })
 
+  it('refuses to invite by an address, and says what such a request lacks', async () => {
+    const roomId = await newRoom(alice)
+    const address = { id_server: 'id.test', id_access_token: 'x', medium: 'email', address: 'bob@example.org' }
+    const invite = (body: object) => alice.api.post(roomPath(roomId, '/invite'), body)
+    expect(await invite(address)).toMatchObject({ status: 403, body: { errcode: 'M_THREEPID_DENIED' } })
+    expect(await invite({ ...address, id_access_token: undefined })).toMatchObject({
+      status: 400,
+      body: { errcode: 'M_MISSING_PARAM' },
+    })
+    expect(await invite({ ...address, user_id: bob.userId })).toMatchObject(done)
+  })
+
   it('shows who blocks invites none in syncs, also none from before', async () => {
-    const erin = await server.register('erin')
+    const erin = await server.register('nora')
     const block = (content: object) =>
       erin.api.put(
         `/_matrix/client/v3/user/${encodeURIComponent(erin.userId)}/account_data/m.invite_permission_config`,

@@ -1,0 +1,69 @@
+import { forbidden } from '../../shared/matrix/errors.ts'
+import type { Accounts } from '../accounts/index.ts'
+import type { Op } from '../store/index.ts'
+import type { RegistrationTokens } from './registration-tokens.ts'
+import type { Policies, Terms } from './terms.ts'
+
+type NewAccount = Parameters<Accounts['register']>[0]
+
+/** Who may make an account of their own, and what they have to show for it. */
+export interface Admission {
+  /** `token`: registration is closed, and somebody was invited. */
+  door(): Promise<'open' | 'token' | 'closed'>
+  /** What people have to agree to; empty: nothing. */
+  terms(): Promise<Policies>
+  /**
+   * What can be said against a registration before the client is asked to authenticate.
+   * Spec: client-server-api §POST /register, errors.
+   * @throws MatrixError 403 M_FORBIDDEN where registration is closed; 400 M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE
+   */
+  requireMayRegister(username: string | undefined): Promise<void>
+  /**
+   * Makes the account, and uses up the token where the door asks for one.
+   * @param shown what the person has shown, and agreed to
+   * @throws MatrixError 403 M_FORBIDDEN without a valid token where one is needed; those of `accounts.register`
+   */
+  register(
+    wish: NewAccount,
+    shown: { readonly registrationToken: string | null; readonly accepted: Policies },
+  ): ReturnType<Accounts['register']>
+}
+
+export function createAdmission({
+  accounts,
+  registrationTokens,
+  terms,
+}: {
+  accounts: Accounts
+  registrationTokens: RegistrationTokens
+  terms: Terms
+}): Admission {
+  async function door(): Promise<'open' | 'token' | 'closed'> {
+    if (accounts.isRegistrationOpen) return 'open'
+    return (await registrationTokens.hasValid()) ? 'token' : 'closed'
+  }
+
+  return {
+    door,
+    terms: terms.policies,
+
+    async requireMayRegister(username) {
+      if ((await door()) === 'closed') throw forbidden('Registration is closed on this server')
+      await accounts.requireFreeUsername(username)
+    },
+
+    async register(wish, { registrationToken, accepted }) {
+      const make = (ops: readonly Op[]) => {
+        const also = (userId: string) => [
+          ...(wish.alsoCommit?.(userId) ?? []),
+          ...ops,
+          ...terms.acceptanceOps(userId, accepted),
+        ]
+        return accounts.register({ ...wish, alsoCommit: also })
+      }
+      if (accounts.isRegistrationOpen) return make([])
+      if (registrationToken === null) throw forbidden('Registration is closed on this server')
+      return registrationTokens.use(registrationToken, make)
+    },
+  }
+}

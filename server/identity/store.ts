@@ -1,0 +1,25 @@
+import { collection } from '../store/index.ts'
+
+export type EmailSessionRow = {
+  readonly sid: string
+  /** `register`, `add` or `reset`. */
+  readonly purpose: string
+  /** Canonical. */
+  readonly address: string
+  readonly clientSecretHash: string
+  /** Digest of purpose, address and client secret: what a client means when it asks for another mail. */
+  readonly attempt: string
+  readonly sendAttempt: number
+  /** Digest of what the newest mail's link holds; `''`: there is no link, and none will be opened. */
+  readonly tokenHash: string
+  readonly nextLink: string | null
+  /** When the link was opened. */
+  readonly validatedTs: number | null
+  readonly expiresTs: number
+}
+export const emailSessionRows = collection<EmailSessionRow>({
+  name: 'email-sessions',
+  place: 'home',
+  key: 'sid',
+  indexes: ['attempt', 'tokenHash', 'expiresTs'],
+})
