@@ -103,7 +103,7 @@ export interface AccountsForReaders {
   onDeviceAdded(listener: (change: { userId: string; deviceId: string }) => void): () => void
   onDeviceRenamed(listener: (change: { userId: string; deviceId: string }) => void): () => void
   /**
-   * After the profile is stored: rooms then bring `m.room.member` events up to date. Like `onDeactivated`, it comes again at
+   * After a display name or avatar is stored that is another than before: rooms then bring `m.room.member` events up to date. Like `onDeactivated`, it comes again at
    * the next start where a stop, or an error of a listener, came before all had heard.
    */
   onProfileChanged(listener: (change: { userId: string; profile: Profile }) => void | Promise<void>): () => void

@@ -15,6 +15,9 @@ export const MAX_DISPLAY_NAME_BYTES = 1_024
 const MAX_AVATAR_URL_BYTES = 1_024
 const MAX_TIME_ZONE_BYTES = 255
 
+/** Spec: client-server-api §Events on Change of Profile Information. */
+const SHOWN_IN_ROOMS = ['displayname', 'avatar_url']
+
 /** Spec: client-server-api §Profiles. */
 export interface Profiles {
   /** Empty for a user without one. */
@@ -83,17 +86,20 @@ export function createProfiles({
     await store.exclusive(`accounts:${userId}`, async () => {
       const account = await store.home.get(accountRows, userId)
       if (!account || account.isDeactivated) throw forbidden('This account has been deactivated')
-      const profile = change(await profileOf(userId))
+      const before = await profileOf(userId)
+      const profile = change(before)
       if (!profile) return
       const json = JSON.stringify(profile)
       if (Buffer.byteLength(json) >= MAX_PROFILE_BYTES) {
         throw new MatrixError('M_PROFILE_TOO_LARGE', 400, 'The profile must stay under 64 KiB')
       }
+      // A new time zone must not take away a name that a user has chosen for one room.
+      const isShown = SHOWN_IN_ROOMS.some((key) => before[key] !== profile[key])
       const position = await store.commit((at) => [
         put(profileRows, { userId, json }),
-        announcements.noteOp(userId, at),
+        ...(isShown ? [announcements.noteOp(userId, at)] : []),
       ])
-      announcements.announce({ userId, profile }, position)
+      if (isShown) announcements.announce({ userId, profile }, position)
     })
   }
 

@@ -5,11 +5,12 @@
 
 import { join } from 'node:path'
 import { SLIDING_SYNC_FEATURE } from '../../shared/api/client/sync-msc4186.ts'
-import { type Accounts, createAccounts } from '../accounts/index.ts'
+import { type Accounts, canonicalEmail, createAccounts } from '../accounts/index.ts'
 import { sharedSecretRoutes } from '../api/admin/register.ts'
 import { accountDeactivationRoutes } from '../api/client/account_deactivation.ts'
 import { accountDataRoutes } from '../api/client/account-data.ts'
 import { adminRoutes } from '../api/client/admin.ts'
+import { administrativeContactRoutes } from '../api/client/administrative_contact.ts'
 import { appservicePingRoutes } from '../api/client/appservice_ping.ts'
 import { appserviceRoomDirectoryRoutes } from '../api/client/appservice_room_directory.ts'
 import { authedContentRepoRoutes } from '../api/client/authed-content-repo.ts'
@@ -21,6 +22,7 @@ import { crossSigningRoutes } from '../api/client/cross_signing.ts'
 import { delayedEventsRoutes } from '../api/client/delayed-events-msc4140.ts'
 import { deviceManagementRoutes } from '../api/client/device_management.ts'
 import { directoryRoutes } from '../api/client/directory.ts'
+import { createRequestEmail } from '../api/client/email-requests.ts'
 import { eventContextRoutes } from '../api/client/event_context.ts'
 import { filterRoutes } from '../api/client/filter.ts'
 import { invitingRoutes } from '../api/client/inviting.ts'
@@ -71,6 +73,7 @@ import { typingRoutes } from '../api/client/typing.ts'
 import { versionsRoutes } from '../api/client/versions.ts'
 import { voipRoutes } from '../api/client/voip.ts'
 import { whoamiRoutes } from '../api/client/whoami.ts'
+import { emailLinkRoutes } from '../api/fallback/email-link-page.ts'
 import { fallbackRoutes } from '../api/fallback/index.ts'
 import { exchangeOpenIdRoutes } from '../api/federation/openid.ts'
 import { homeRoutes } from '../api/hearth/home.ts'
@@ -91,7 +94,8 @@ import { createHousehold, type Household } from '../household/index.ts'
 import type { EdgeOptions } from '../http/mount.ts'
 import { RateLimits } from '../http/rate-limit.ts'
 import type { Route } from '../http/route.ts'
-import { createUia, type Uia } from '../http/uia.ts'
+import { createUia, type StageChecks, type Uia } from '../http/uia.ts'
+import { createEmailValidation, type EmailValidation } from '../identity/index.ts'
 import { createMail } from '../mail/index.ts'
 import { createMedia } from '../media/index.ts'
 import type { Outbound } from '../net/index.ts'
@@ -179,31 +183,38 @@ export async function compose({
     }),
   )
 
-  // --- household
+  // --- identity
+  const baseUrl = (): string => wellKnown.baseUrl() ?? ''
+  const linkBase = (): string => `${baseUrl()}/_hearth/client/v1/email/submit_token`
+  const homeName = async (): Promise<string> => (await household.describe()).name ?? environment.serverName
+  const emails = createEmailValidation({ environment, store, accounts, mail, linkBase, homeName })
+
+  // --- household, and what people show before they may do something
   const household = await createHousehold({ environment, store, accounts })
   const uia = createUia({
     environment,
     checks: {
       findByPassword: accounts.findByPassword,
       isRegistrationToken: household.registrationTokens.isValid,
-      findEmailProof: async () => undefined,
+      findEmailProof: (session) => findEmailProof(emails, accounts, session),
     },
   })
 
   // --- oauth
-  const baseUrl = (): string => wellKnown.baseUrl() ?? ''
   const oauth = owned.use(createOAuth({ environment, store, accounts, issuer: () => issuerOf(baseUrl()) }))
   routes.push(
-    ...accountRoutes({ accounts, household, oauth, uia, appservices }),
+    ...accountRoutes({ accounts, household, oauth, uia, appservices, emails, rateLimits }),
     ...oauthServerMetadataRoutes(wellKnown.baseUrl),
     ...fallbackRoutes({ accounts, uia, rateLimits, home: environment.serverName, baseUrl }),
-    ...oauthRoutes({ oauth, accounts, household, rateLimits, environment, baseUrl }),
+    ...oauthRoutes({ oauth, accounts, household, emails, rateLimits, environment, baseUrl }),
   )
 
+  // --- the home as a whole
   routes.push(
     ...homeRoutes(household),
     ...registrationTokensRoutes(household.registrationTokens, baseUrl),
     ...termsRoutes(household.terms),
+    ...emailLinkRoutes({ home: environment.serverName, baseUrl }, emails),
   )
 
   // --- media
@@ -268,7 +279,7 @@ export async function compose({
   // --- push
   const findMailAddress = async (userId: string, wished: string): Promise<string | undefined> => {
     const own = await accounts.thirdPartyIds.list(userId)
-    return own.find(({ address }) => address === wished.toLowerCase())?.address
+    return own.find(({ address }) => address === canonicalEmail(wished))?.address
   }
   const push = owned.use(
     await createPush({
@@ -312,7 +323,7 @@ export async function compose({
   // --- the process, after all slices have named what they offer
   routes.push(
     ...versionsRoutes(unstableFeatures),
-    ...capabilitiesRoutes({ defaultRoomVersion: config.rooms.default_version }),
+    ...capabilitiesRoutes({ defaultRoomVersion: config.rooms.default_version, hasMail: mail !== undefined }),
     ...wellKnownRoutes(wellKnown),
   )
 
@@ -334,23 +345,42 @@ export async function compose({
   }
 }
 
+/** Which links in mails show something for which operation. */
+async function findEmailProof(
+  emails: EmailValidation,
+  accounts: Accounts,
+  { operation, sid, clientSecret }: { operation: string; sid: string; clientSecret: string },
+): ReturnType<StageChecks['findEmailProof']> {
+  const purpose = operation === 'register' ? 'register' : 'reset'
+  const found = await emails.findProof({ purpose, sid, clientSecret })
+  if (!found) return undefined
+  const email = { ...found, sid }
+  if (purpose === 'register') return { email, userId: null }
+  const userId = await accounts.thirdPartyIds.findOwner('email', found.address)
+  return userId === undefined ? undefined : { email, userId }
+}
+
 function accountRoutes(slices: {
   accounts: Accounts
   household: Household
   oauth: OAuth
   uia: Uia
   appservices: Appservices
+  emails: EmailValidation
+  rateLimits: RateLimits
 }): readonly Route[] {
-  const { accounts, household, oauth, uia, appservices } = slices
+  const { accounts, oauth, uia, appservices, emails, rateLimits } = slices
+  const withMail = { ...slices, requestEmail: createRequestEmail(emails, rateLimits) }
   return [
-    ...registrationRoutes(accounts, household, uia, appservices),
-    ...registrationTokenValidityRoutes(household),
+    ...registrationRoutes(withMail),
+    ...registrationTokenValidityRoutes(slices.household),
     ...loginRoutes(accounts, oauth.loginTokens, appservices),
-    ...logoutRoutes(accounts),
+    ...logoutRoutes(accounts, oauth.browserSessions),
     ...refreshRoutes(accounts),
     ...whoamiRoutes(),
     ...deviceManagementRoutes(accounts, uia),
-    ...passwordManagementRoutes(accounts, uia),
+    ...passwordManagementRoutes(withMail),
+    ...administrativeContactRoutes(withMail),
     ...accountDeactivationRoutes(accounts, uia),
     ...profileRoutes(accounts),
     ...accountDataRoutes(accounts),

@@ -4,6 +4,7 @@
  */
 import { forbidden } from '../../shared/matrix/errors.ts'
 import { serverNameOf } from '../../shared/matrix/identifiers.ts'
+import type { AccountsForReaders } from '../accounts/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import type { RoomsForReaders } from '../rooms/index.ts'
 import { collection, put, type Row, type Store } from '../store/index.ts'
@@ -30,6 +31,12 @@ export interface PresenceContent {
   readonly currently_active?: boolean
 }
 
+/** As clients get it in their syncs. */
+export interface PresenceEventContent extends PresenceContent {
+  readonly displayname?: string
+  readonly avatar_url?: string
+}
+
 export interface PresenceChange {
   readonly userId: string
   readonly serial: number
@@ -54,7 +61,7 @@ export interface Presence {
   /** @throws MatrixError 403 M_FORBIDDEN where they share no room */
   get(viewer: string, userId: string): Promise<PresenceContent>
   /** For those of whom something is known. No check of who may see it. */
-  contentOf(userId: string): PresenceContent | undefined
+  contentOf(userId: string): PresenceEventContent | undefined
   /** Users whose presence changed after this serial, newest first. */
   changedSince(serial: number): readonly string[]
   onChange(listener: (change: PresenceChange) => void): () => void
@@ -69,6 +76,8 @@ interface Entry {
   serial: number
   /** Of local users. */
   facts?: LocalFacts
+  /** Of local users whose display name or avatar has changed since the start. */
+  shown?: Pick<PresenceEventContent, 'displayname' | 'avatar_url'>
   /** Of other servers' users: when we take them for offline. */
   untilTs?: number
 }
@@ -77,9 +86,10 @@ export async function openPresence(deps: {
   readonly environment: Environment
   readonly store: Store
   readonly rooms: RoomsForReaders
+  readonly accounts: Pick<AccountsForReaders, 'onProfileChanged'>
   readonly serial: Serial
 }): Promise<Presence & Disposable> {
-  const { environment, store, rooms, serial } = deps
+  const { environment, store, rooms, accounts, serial } = deps
   const { clock, logger } = environment
   const listeners = new Listeners<PresenceChange>()
   const entries = new Map<string, Entry>()
@@ -175,6 +185,17 @@ export async function openPresence(deps: {
     if (entry?.facts && entry.presence !== 'offline') active(entry as Entry & { facts: LocalFacts })
   })
 
+  // Spec: client-server-api §Events on Change of Profile Information.
+  const endProfileSubscription = accounts.onProfileChanged(({ userId, profile: { displayname, avatar_url } }) => {
+    const entry = entries.get(userId)
+    if (!entry) return
+    entry.shown = {
+      ...(typeof displayname === 'string' && { displayname }),
+      ...(typeof avatar_url === 'string' && { avatar_url }),
+    }
+    announce(entry)
+  })
+
   function contentOf(entry: Entry): PresenceContent {
     const { presence, currentlyActive, lastActiveTs, statusMsg } = entry
     return {
@@ -238,7 +259,7 @@ export async function openPresence(deps: {
 
     contentOf(userId) {
       const entry = entries.get(userId)
-      return entry && contentOf(entry)
+      return entry && { ...contentOf(entry), ...entry.shown }
     },
 
     changedSince(since) {
@@ -255,6 +276,7 @@ export async function openPresence(deps: {
 
     [Symbol.dispose]() {
       endSubscription()
+      endProfileSubscription()
       cancelSweep?.()
     },
   }

@@ -21,11 +21,17 @@ export interface Admission {
   /**
    * Makes the account, and uses up the token where the door asks for one.
    * @param shown what the person has shown, and agreed to
-   * @throws MatrixError 403 M_FORBIDDEN without a valid token where one is needed; those of `accounts.register`
+   * @throws MatrixError 403 M_FORBIDDEN without a valid token where one is needed; 400 M_THREEPID_IN_USE; those of
+   * `accounts.register`
    */
   register(
     wish: NewAccount,
-    shown: { readonly registrationToken: string | null; readonly accepted: Policies },
+    shown: {
+      readonly registrationToken: string | null
+      readonly accepted: Policies
+      /** An address that becomes the account's. */
+      readonly email?: { readonly address: string; readonly validatedTs: number } | null
+    },
   ): ReturnType<Accounts['register']>
 }
 
@@ -52,15 +58,19 @@ export function createAdmission({
       await accounts.requireFreeUsername(username)
     },
 
-    async register(wish, { registrationToken, accepted }) {
-      const make = (ops: readonly Op[]) => {
+    async register(wish, { registrationToken, accepted, email = null }) {
+      const makeWith = (opsFor: (userId: string) => readonly Op[]) => {
         const also = (userId: string) => [
           ...(wish.alsoCommit?.(userId) ?? []),
-          ...ops,
+          ...opsFor(userId),
           ...terms.acceptanceOps(userId, accepted),
         ]
         return accounts.register({ ...wish, alsoCommit: also })
       }
+      const make = (ops: readonly Op[]) =>
+        email === null
+          ? makeWith(() => ops)
+          : accounts.thirdPartyIds.claim(email, (opsFor) => makeWith((userId) => [...ops, ...opsFor(userId)]))
       if (accounts.isRegistrationOpen) return make([])
       if (registrationToken === null) throw forbidden('Registration is closed on this server')
       return registrationTokens.use(registrationToken, make)

@@ -23,6 +23,9 @@ const allowances = {
   registration: { burst: 10, perSecond: 0.2 },
   /** Tries at what somebody could guess: registration tokens, tokens of mails. */
   guess: { burst: 20, perSecond: 0.2 },
+  /** Mails with links, by who asks for them; and by whom they go to. */
+  mail: { burst: 10, perSecond: 1 / 60 },
+  mailTo: { burst: 5, perSecond: 1 / 600 },
   /** OAuth clients that introduce themselves, and devices that ask to be let in; each login begins with one. */
   oauthClient: { burst: 30, perSecond: 0.2 },
   join: { burst: 30, perSecond: 1 },

@@ -1,10 +1,12 @@
 import { createHash } from 'node:crypto'
 import { forbidden, type MatrixError } from '../../shared/matrix/errors.ts'
 import type { Environment } from '../observe/environment.ts'
-import type { Proof } from './uia-stages.ts'
+import { EMAIL, type Proof } from './uia-stages.ts'
 
-/** How long a client may take from the first 401 to the last stage. Reading a mail takes its time. */
+/** How long a client may take from the first 401 to the last stage. */
 const SESSION_LIFETIME_MS = 15 * 60_000
+/** Where a mail has to come, and to be read. */
+const SESSION_LIFETIME_WITH_MAIL_MS = 60 * 60_000
 /** How long the result is kept for a client that lost the answer and asks again. */
 const RESULT_LIFETIME_MS = 60_000
 /** The oldest is forgotten first; its client is asked to begin anew. */
@@ -55,11 +57,12 @@ export class UiaSessions {
       if (oldest !== undefined) this.#sessions.delete(oldest)
     }
     const { clock, random } = this.#environment
+    const hasMail = call.flows.some((stages) => stages.includes(EMAIL))
     const session: UiaSession = {
       id: random.bytes(SESSION_ID_BYTES).toString('base64url'),
       operation: call.operation,
       userId: call.userId,
-      expiresTs: clock.now() + SESSION_LIFETIME_MS,
+      expiresTs: clock.now() + (hasMail ? SESSION_LIFETIME_WITH_MAIL_MS : SESSION_LIFETIME_MS),
       flows: call.flows,
       params: call.params ?? {},
       completed: [],

@@ -13,8 +13,15 @@ export interface Proof {
   /** Whose password was given, or whose mail was read; `null` where no stage asked. */
   readonly userId: string | null
   readonly registrationToken: string | null
-  /** An address whose mail was read. */
-  readonly email: string | null
+  readonly email: EmailProof | null
+}
+
+/** An address whose mail was read. */
+export interface EmailProof {
+  /** The session that shows it; to be consumed once it has served. */
+  readonly sid: string
+  readonly address: string
+  readonly validatedTs: number
 }
 
 /** One try at a stage. */
@@ -28,9 +35,7 @@ export interface StageTry {
   readonly ip: string
 }
 
-/**
- * What a stage asks of the slices.
- */
+/** What the stages ask of the slices. */
 export interface StageChecks {
   readonly findByPassword: Accounts['findByPassword']
   /** Whether an account may be made with it now. */
@@ -43,7 +48,7 @@ export interface StageChecks {
     readonly operation: string
     readonly sid: string
     readonly clientSecret: string
-  }) => Promise<{ readonly email: string; readonly userId: string | null } | undefined>
+  }) => Promise<{ readonly email: EmailProof; readonly userId: string | null } | undefined>
 }
 
 type Stage = (attempt: StageTry) => Promise<Partial<Proof> | MatrixError>

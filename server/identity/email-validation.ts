@@ -63,21 +63,26 @@ export interface EmailValidation {
 
 const digestOf = (...parts: readonly string[]): string => hash('sha256', parts.join('\0'), 'base64url')
 
-/** @param linkBase the page that a mail's link leads to, without its query */
+/**
+ * @param linkBase the page that a mail's link leads to, without its query
+ * @param homeName what people call the home
+ */
 export function createEmailValidation({
   environment,
   store,
   accounts,
   mail,
   linkBase,
+  homeName,
 }: {
   environment: Environment
   store: Store
   accounts: Pick<Accounts, 'thirdPartyIds'>
   mail: Pick<Mail, 'send'> | undefined
   linkBase: () => string
+  homeName: () => Promise<string>
 }): EmailValidation {
-  const { clock, random, serverName, logger } = environment
+  const { clock, random, logger } = environment
   const secret = (): string => random.bytes(SECRET_BYTES).toString('base64url')
   const isAlive = (row: EmailSessionRow): boolean => row.expiresTs > clock.now()
 
@@ -98,8 +103,9 @@ export function createEmailValidation({
     const owner = await accounts.thirdPartyIds.findOwner('email', row.address)
     const link = token === undefined ? undefined : `${linkBase()}?${new URLSearchParams({ token })}`
     const purpose = row.purpose as EmailPurpose
+    const home = await homeName()
     try {
-      await mail?.send({ to: row.address, ...mailText({ purpose, language, home: serverName, owner, link }) })
+      await mail?.send({ to: row.address, ...mailText({ purpose, language, home, owner, link }) })
     } catch (error) {
       logger.warn({ event: 'identity.mail_not_sent', why: error instanceof Error ? error.message : String(error) })
       throw new MatrixError('M_UNKNOWN', 502, 'The mail could not be sent')
@@ -123,7 +129,8 @@ export function createEmailValidation({
       if (!mail) throw notPossible(purpose)
       const address = canonicalEmail(email)
       if (!isMailAddress(address)) throw invalidParam("'email' must be one plain mail address")
-      if (!CLIENT_SECRET.test(clientSecret)) throw invalidParam("'client_secret' holds 1 to 255 letters, digits and . = _ -")
+      if (!CLIENT_SECRET.test(clientSecret))
+        throw invalidParam("'client_secret' holds 1 to 255 letters, digits and . = _ -")
       if (nextLink !== undefined) requireWebUrl(nextLink)
       const attempt = digestOf(purpose, address, clientSecret)
       return store.exclusive(`email-session:${attempt}`, async () => {
@@ -178,7 +185,8 @@ export function createEmailValidation({
 
     async findProof({ purpose, sid, clientSecret }) {
       const row = await store.home.get(emailSessionRows, sid)
-      if (row?.purpose !== purpose || row.validatedTs === null || !isAlive(row)) return undefined
+      if (row?.purpose !== purpose || row.validatedTs === null) return undefined
+      if (row.validatedTs + LIFETIME_MS <= clock.now()) return undefined
       const isRight = timingSafeEqual(Buffer.from(digestOf(clientSecret)), Buffer.from(row.clientSecretHash))
       return isRight ? { address: row.address, validatedTs: row.validatedTs } : undefined
     },

@@ -123,7 +123,12 @@ async function openTransport(server: URL): Promise<Transporter> {
   const isLocal = /^(localhost|127\.\d+\.\d+\.\d+|\[::1\])$/.test(server.hostname)
   return createTransport({
     pool: true,
-    url: server.href,
+    host: server.hostname.replace(/^\[|\]$/g, ''),
+    ...(server.port !== '' && { port: Number(server.port) }),
+    secure: server.protocol === 'smtps:',
+    ...(server.username !== '' && {
+      auth: { user: decodeURIComponent(server.username), pass: decodeURIComponent(server.password) },
+    }),
     maxConnections: CONNECTIONS,
     idleTimeout: IDLE_MS,
     maxRequeues: 1,

@@ -49,15 +49,6 @@ export class MediaCache {
     return new MediaCache(deps, bytes)
   }
 
-  /** What all its files come to. */
-  get bytes(): number {
-    return this.#bytes
-  }
-
-  get maxBytes(): number {
-    return this.#maxBytes
-  }
-
   /** To show it to somebody: it counts as used. */
   async find(media: string): Promise<CachedRow | undefined> {
     const row = await this.#store.home.get(cachedRows, media)

@@ -28,7 +28,7 @@ const TIMEOUT_SECONDS = 20
 const WORKED_ON_AT_ONCE = 2
 const MAX_WAITING = 50
 
-let load: Promise<(path: string | Buffer, options?: SharpOptions) => Sharp> | undefined
+let load: Promise<(input: string | Buffer | Buffer[], options?: SharpOptions) => Sharp> | undefined
 
 /** Loaded when first needed: the native library costs more than the whole rest of the start. */
 function loadDecoder(): NonNullable<typeof load> {
@@ -88,7 +88,7 @@ export class Images {
   }
 
   /** @throws MatrixError as `read` */
-  async open(input: string | Buffer, options: SharpOptions = {}): Promise<Sharp> {
+  async open(input: string | Buffer | Buffer[], options: SharpOptions = {}): Promise<Sharp> {
     return (await loadDecoder())(input, options)
   }
 }
@@ -115,14 +115,9 @@ export async function decoding<T>(work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (cause) {
-    if (cause instanceof Error && /pixel limit|timeout/i.test(cause.message)) throw tooManyPixels()
-    if (
-      cause instanceof Error &&
-      /unsupported image|corrupt|premature|bad|invalid|VipsJpeg|pngload|gifload|webpload|heifload|Input file/i.test(
-        cause.message,
-      )
-    ) {
-      throw unreadable('The image cannot be read')
+    // libvips has its own words for each kind and fault, in plain errors; those of the disk have a code or a class.
+    if (cause instanceof Error && cause.constructor === Error && !('code' in cause)) {
+      throw /pixel limit|timeout/i.test(cause.message) ? tooManyPixels() : unreadable('The image cannot be read')
     }
     throw cause
   }

@@ -1,3 +1,5 @@
+import type { ResizeOptions } from 'sharp'
+import { type Apng, drawFrames, parseApng } from './apng.ts'
 import { decoding, type ImageFacts, type Images, MAX_PIXELS } from './images.ts'
 import type { MediaFiles } from './media-files.ts'
 
@@ -30,6 +32,8 @@ const SIZES: readonly { readonly width: number; readonly height: number; readonl
 ]
 /** Frames and pixels of an animation together stay under `MAX_PIXELS`. */
 const MAX_FRAMES = 200
+/** Read as a whole; larger ones stand still. */
+const MAX_APNG_BYTES = 20 * 1024 * 1024
 /** Sent as they are where they are small enough: what the specification lists for thumbnails. */
 const SENT_AS_THEY_ARE: ReadonlySet<string> = new Set(['image/jpeg', 'image/png', 'image/gif', 'image/webp'])
 
@@ -81,30 +85,54 @@ export class Thumbnails {
     { width, height, method, animated }: ThumbnailRequest,
   ): Promise<Thumbnail> {
     const facts = await this.#images.read(files, originalName)
-    const frames = facts.frames
-    const isMoving = animated && mayMove(facts, frames)
+    const apng = animated && facts.contentType === 'image/apng' ? await this.#readApng(files, originalName) : undefined
+    const isMoving = apng !== undefined || (animated && mayMove(facts))
     const isSmall = facts.width <= width && facts.height <= height
-    if (isSmall && SENT_AS_THEY_ARE.has(facts.contentType) && (isMoving || frames === 1)) {
+    if (isSmall && (apng || (SENT_AS_THEY_ARE.has(facts.contentType) && (isMoving || facts.frames === 1)))) {
       return { name: undefined, contentType: facts.contentType }
     }
-    const image = await this.#images.open(files.pathOf(originalName), { animated: isMoving })
-    const resized = image.autoOrient().resize({
+    const size: ResizeOptions = {
       width,
       height,
       // "scale": one side may stay larger than asked, neither smaller; "crop": just the asked shape.
       fit: method === 'crop' ? 'cover' : 'outside',
       withoutEnlargement: true,
-    })
+    }
     const format = isMoving ? WEBP : facts.hasAlpha ? PNG : JPEG
-    const bytes = await resized.toFormat(format.ending, format.options).toBuffer()
+    const bytes = apng
+      ? await this.#animate(apng, size)
+      : await (await this.#images.open(files.pathOf(originalName), { animated: isMoving }))
+          .autoOrient()
+          .resize(size)
+          .toFormat(format.ending, format.options)
+          .toBuffer()
     const name = `${originalName}.${kind}-${format.ending}`
     await this.#files.writeBytes(name, bytes)
     return { name, contentType: format.contentType }
   }
+
+  async #readApng(files: MediaFiles, name: string): Promise<Apng | undefined> {
+    const sizeBytes = (await files.sizeOf(name)) ?? 0
+    if (sizeBytes > MAX_APNG_BYTES) return undefined
+    const bytes = Buffer.from(await files.beginning(name, sizeBytes))
+    return parseApng(bytes, { frames: MAX_FRAMES, pixels: MAX_PIXELS })
+  }
+
+  async #animate(apng: Apng, size: ResizeOptions): Promise<Buffer> {
+    const small: Buffer[] = []
+    const raw = { width: apng.width, height: apng.height, channels: 4 } as const
+    for await (const frame of drawFrames(this.#images, apng)) {
+      small.push(await (await this.#images.open(frame, { raw })).resize(size).png({ compressionLevel: 1 }).toBuffer())
+    }
+    const delay = apng.frames.map(({ delayMs }) => delayMs)
+    return (await this.#images.open(small, { join: { animated: true } }))
+      .webp({ ...WEBP.options, delay, loop: apng.plays })
+      .toBuffer()
+  }
 }
 
 /** Longer and larger animations stand still. */
-function mayMove({ width, height }: ImageFacts, frames: number): boolean {
+function mayMove({ width, height, frames }: ImageFacts): boolean {
   return frames > 1 && frames <= MAX_FRAMES && width * height * frames <= MAX_PIXELS
 }
 

@@ -16,6 +16,8 @@ export interface BrowserSessions {
   /** @returns who is logged in; nobody, once the password was changed or the account locked or deactivated */
   find(secret: string): Promise<string | undefined>
   close(secret: string): Promise<void>
+  /** In all browsers. */
+  closeAll(userId: string): Promise<void>
 }
 
 export function createBrowserSessions({
@@ -53,6 +55,11 @@ export function createBrowserSessions({
 
     async close(secret) {
       await store.commit(() => [remove(browserSessionRows, secretHash(secret))])
+    },
+
+    async closeAll(userId) {
+      const rows = await store.home.range(browserSessionRows, exactly('userId', userId))
+      if (rows.length > 0) await store.commit(() => rows.map((row) => remove(browserSessionRows, row.hash)))
     },
   }
 }

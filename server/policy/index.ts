@@ -3,4 +3,4 @@
  * Spec: client-server-api §Reporting Content; server-server-api §Policy Servers.
  */
 export type { PolicyServers } from './policy-servers.ts'
-export { createReports, type Report, type Reports, type ReportWish } from './reports.ts'
+export { createReports, type Reports } from './reports.ts'

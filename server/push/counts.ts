@@ -69,6 +69,8 @@ interface Tally {
   hasNewReceipts: boolean
   /** Events that a redaction named, and the order of the redaction. */
   readonly toRecheck: Map<string, number>
+  /** Events are being looked at that are not among the unread ones yet. */
+  isCounting: boolean
   counts: UnreadCounts | undefined
   work: Promise<unknown> | undefined
 }
@@ -94,7 +96,8 @@ export function createUnread(deps: {
       if (type !== 'm.room.redaction' || event.order === null) return
       for (const tally of byRoom.get(roomId)?.values() ?? []) {
         for (const eventId of [redacts, content.redacts]) {
-          if (typeof eventId !== 'string' || !tally.unread.some((unread) => unread.eventId === eventId)) continue
+          if (typeof eventId !== 'string') continue
+          if (!tally.isCounting && !tally.unread.some((unread) => unread.eventId === eventId)) continue
           tally.toRecheck.set(eventId, event.order)
           tally.counts = undefined
         }
@@ -136,6 +139,7 @@ export function createUnread(deps: {
       threads: new Map(),
       hasNewReceipts: true,
       toRecheck: new Map(),
+      isCounting: false,
       counts: undefined,
       work: undefined,
     }
@@ -158,7 +162,12 @@ export function createUnread(deps: {
       tally.threads = readUpTo.threads
       tally.upTo = Math.max(tally.upTo, Math.min(tally.unthreaded, view.latestOrder))
     }
-    await countNew(tally, userId, view)
+    tally.isCounting = true
+    try {
+      await countNew(tally, userId, view)
+    } finally {
+      tally.isCounting = false
+    }
     for (const [eventId, redactionOrder] of tally.toRecheck) {
       if (redactionOrder > view.latestOrder) continue
       tally.toRecheck.delete(eventId)

@@ -118,8 +118,7 @@ export class HttpDelivery implements Delivery {
     const { environment, slots } = this.#parts
     try {
       while (!this.#closing.signal.aborted) {
-        const [first] = this.#waiting
-        if (first) await slots.use(() => this.#sendNotice(first))
+        if (this.#waiting.length > 0) await slots.use(() => this.#sendFirst())
         else if (this.#areCountsDue) await slots.use(() => this.#sendCounts())
         else return
         this.#failures = 0
@@ -142,10 +141,13 @@ export class HttpDelivery implements Delivery {
     }
   }
 
-  async #sendNotice(notice: Notice & { readonly addedTs: number }): Promise<void> {
+  async #sendFirst(): Promise<void> {
     const { environment, recipient } = this.#parts
-    if (environment.clock.now() - notice.addedTs > MAX_AGE_MS) return this.#done(notice)
+    // The first time this looks at all rooms, and may find what came earlier.
     const unread = await recipient.total()
+    const [notice] = this.#waiting
+    if (!notice) return
+    if (environment.clock.now() - notice.addedTs > MAX_AGE_MS) return this.#done(notice)
     using open = await recipient.open(notice)
     if (!open) {
       this.#done(notice)

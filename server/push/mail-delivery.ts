@@ -3,6 +3,7 @@
  * long as they read nothing. Spec: client-server-api §POST /pushers/set, kind `email`.
  */
 import type { Mail } from '../mail/index.ts'
+import { RemoteError } from '../net/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import { type Delivery, donePosition } from './delivery.ts'
 import { type DigestEntry, digestEntryOf, mailAbout } from './mail-text.ts'
@@ -133,7 +134,8 @@ export class MailDelivery implements Delivery {
       this.#failures += 1
       if (this.#failures === 1) this.#warn('push.not-mailed', error)
       const isTooOld = this.#parts.environment.clock.now() - this.#waitingSinceTs > MAX_AGE_MS
-      if (!isTooOld) return
+      const isRefused = error instanceof RemoteError && error.failure === 'refused'
+      if (!isTooOld && !isRefused) return
       this.#failures = 0
       this.#done(about)
       this.#parts.onProgress()

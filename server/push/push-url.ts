@@ -1,4 +1,7 @@
-/** Plain HTTP only to this machine, where the guard of outgoing requests allows that at all. */
+/**
+ * Whether pushes may go there: over TLS, or without only to this machine, where the guard of outgoing requests allows that at
+ * all.
+ */
 export function isPushUrl(text: string): boolean {
   if (!URL.canParse(text)) return false
   const { protocol, hostname, username, password } = new URL(text)

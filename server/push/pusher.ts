@@ -6,6 +6,7 @@ import { utf8ByteLength } from '../../shared/matrix/identifiers.ts'
 import { isMailAddress } from '../mail/index.ts'
 import { ownValue } from '../protocol/json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
+import { isPushUrl } from './push-url.ts'
 
 const MAX_PUSHKEY_BYTES = 512
 const MAX_APP_ID_LENGTH = 64
@@ -103,9 +104,7 @@ function requireGatewayUrl(text: unknown, ownOrigin: string | null): void {
     throw invalidParam('data.url is not a URL')
   }
   const url = new URL(text)
-  const isLoopback = /^(127\.\d+\.\d+\.\d+|\[::1\])$/.test(url.hostname)
-  const isSafe = url.protocol === 'https:' || (url.protocol === 'http:' && (isLoopback || isOwnUrl(url, ownOrigin)))
-  if (!isSafe || url.username !== '' || url.password !== '') throw invalidParam('data.url is not an HTTPS URL')
+  if (!isPushUrl(text) && !isOwnUrl(url, ownOrigin)) throw invalidParam('data.url is not an HTTPS URL')
   if (url.pathname !== NOTIFY_PATH) throw invalidParam(`The path of data.url is not ${NOTIFY_PATH}`)
 }
 

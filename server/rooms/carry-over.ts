@@ -1,15 +1,9 @@
 /** What users keep when a room is replaced by another. Spec: client-server-api §Room Upgrades, Server behaviour. */
 import { isJsonObject } from '../protocol/json.ts'
 import type { Json, JsonObject } from '../protocol/pdu.ts'
+import type { Move } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import type { OpenRooms } from './open-rooms.ts'
-
-/** A user who was in a room and is now in the one that took its place. */
-export interface Move {
-  readonly userId: string
-  readonly from: string
-  readonly to: string
-}
 
 /**
  * Gives a user who joined a room what they had set for the one that it replaces: tags, that it is a direct chat, and by those
@@ -70,5 +64,6 @@ async function carryDirect({ accounts }: RoomsCore, { userId, from, to }: Move):
     isChanged = true
     return [other, [...list, to]]
   })
-  if (isChanged) await accounts.setAccountData({ userId, roomId: null, type, content: Object.fromEntries(direct) as JsonObject })
+  if (isChanged)
+    await accounts.setAccountData({ userId, roomId: null, type, content: Object.fromEntries(direct) as JsonObject })
 }

@@ -113,7 +113,8 @@ function checkJoinRules(content: JsonObject): void {
 function checkRetention({ min_lifetime: min, max_lifetime: max }: JsonObject): void {
   for (const lifetime of [min, max]) {
     if (lifetime === undefined || lifetime === null) continue
-    if (!Number.isSafeInteger(lifetime) || (lifetime as number) < 0) throw badJson('A lifetime is a number of milliseconds')
+    if (!Number.isSafeInteger(lifetime) || (lifetime as number) < 0)
+      throw badJson('A lifetime is a number of milliseconds')
   }
   if (typeof min === 'number' && typeof max === 'number' && min > max) {
     throw badJson('min_lifetime is longer than max_lifetime')

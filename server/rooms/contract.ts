@@ -124,6 +124,13 @@ export interface EventAnnouncement {
   readonly concerned: Iterable<string>
 }
 
+/** A user who was in a room and is now in the one that took its place. */
+export interface Move {
+  readonly userId: string
+  readonly from: string
+  readonly to: string
+}
+
 /** What slices above may ask of rooms. */
 export interface RoomsForReaders {
   /**

@@ -7,7 +7,7 @@ import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import type { SigningKey } from '../protocol/signing-key.ts'
 import type { Store } from '../store/index.ts'
 import type { Announcer } from './announcer.ts'
-import type { Move } from './carry-over.ts'
+import type { Move } from './contract.ts'
 import type { Memberships } from './memberships.ts'
 import type { Retention } from './retention.ts'
 

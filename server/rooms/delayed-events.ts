@@ -105,7 +105,9 @@ export class DelayedEvents implements DelayedEventsOfUser {
     const txn = txnId === undefined ? null : [userId, deviceId ?? '', roomId, type, txnId].join('\u0000')
     return store.exclusive(`rooms delayed of ${userId}`, async () => {
       const [known] =
-        txn === null ? [] : await store.home.range(delayedEvents, { index: 'txn', from: txn, to: `${txn}\u0000`, limit: 1 })
+        txn === null
+          ? []
+          : await store.home.range(delayedEvents, { index: 'txn', from: txn, to: `${txn}\u0000`, limit: 1 })
       if (known) return known.delayId
       const now = environment.clock.now()
       const own = { index: 'scheduled', from: orderKey(userId, 0), to: `${userId}\u0001` }

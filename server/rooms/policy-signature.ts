@@ -85,7 +85,11 @@ async function ask(core: RoomsCore, { serverName }: PolicyServer, pdu: Pdu): Pro
  * A received event, with a new signature where the one that the room asks for is missing or wrong. To be called before
  * `room.enter`, since it may take as long as another server likes.
  */
-export async function withPolicySignature(core: RoomsCore, room: OpenRoom, event: IdentifiedPdu): Promise<IdentifiedPdu> {
+export async function withPolicySignature(
+  core: RoomsCore,
+  room: OpenRoom,
+  event: IdentifiedPdu,
+): Promise<IdentifiedPdu> {
   const server = requiredSigner(core, room.head, event.pdu)
   if (!server || !core.policyServers || isSignedBy(server, event.pdu, room.rules)) return event
   try {

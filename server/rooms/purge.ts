@@ -41,8 +41,10 @@ export class Purge {
   start(): void {
     if (this.#isClosed) return
     this.#isWantedAgain = true
-    this.#running ??= this.#run().finally(() => {
+    this.#running ??= this.#run().then(() => {
       this.#running = undefined
+      // It may have been wanted while the last run was ending.
+      if (this.#isWantedAgain) this.start()
     })
   }
 
@@ -155,8 +157,13 @@ export class Purge {
           const nextTs = next?.ts ?? this.#core.environment.clock.now()
           return { rows, next: { ...row, doneTs: cutoff, nextTs }, isDone: true }
         }
-        limit = rows.length === 0 ? limit * 2 : SLICE
-        after = { ts: last.ts ?? from, order: last.order }
+        if (rows.length === 0) {
+          limit *= 2
+          return { rows, next: row, isDone: false }
+        }
+        const { ts, order } = last
+        if (ts !== after?.ts) limit = SLICE
+        after = { ts: ts ?? from, order }
         return { rows, next: { ...row, doneTs: after.ts }, isDone: false }
       })
     }

@@ -71,7 +71,10 @@ function understood(content: JsonObject, rules: RoomVersionRules): JsonObject {
 export function carriedBans({ state }: Old): readonly { readonly target: string; readonly reason?: string }[] {
   return [...state.ofType('m.room.member')]
     .filter(([, member]) => membershipIn(member) === 'ban')
-    .map(([target, { pdu }]) => ({ target, ...(typeof pdu.content.reason === 'string' && { reason: pdu.content.reason }) }))
+    .map(([target, { pdu }]) => ({
+      target,
+      ...(typeof pdu.content.reason === 'string' && { reason: pdu.content.reason }),
+    }))
 }
 
 /**

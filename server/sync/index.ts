@@ -20,7 +20,7 @@ import { type SlidingSyncRequest, SlidingSyncs } from './sliding.ts'
 import { AccountFactsOfUsers } from './sliding-account-facts.ts'
 import { BumpStamps } from './sliding-bump-stamps.ts'
 import { Connections } from './sliding-connection.ts'
-import { RoomFactsCache } from './sliding-room-facts.ts'
+import { FilterFactsCache } from './sliding-filter-facts.ts'
 import { RoomOrders } from './sliding-room-order.ts'
 import { type SyncRequest, Syncs } from './sync.ts'
 
@@ -132,7 +132,7 @@ export function createSync(deps: {
     connections: new Connections(ephemeral.serial.run, new LazyMembers()),
     orders: new RoomOrders(rooms, roomChanges),
     accountFacts: new AccountFactsOfUsers(accounts, accountDataMarks),
-    roomFacts: new RoomFactsCache(rooms),
+    filterFacts: new FilterFactsCache(rooms),
     bumpStamps: new BumpStamps(),
   })
 

@@ -5,8 +5,8 @@
 import type { MembershipEntry } from '../rooms/index.ts'
 import type { AccountFacts } from './sliding-account-facts.ts'
 import { filterRooms } from './sliding-filter.ts'
+import type { FilterFactsCache } from './sliding-filter-facts.ts'
 import type { ChosenRoom } from './sliding-room.ts'
-import type { RoomFactsCache } from './sliding-room-facts.ts'
 import type { OrderedRoom, RoomOrder } from './sliding-room-order.ts'
 import type { ExtensionScope, Place, Wish, WishedList } from './sliding-wish.ts'
 
@@ -27,7 +27,7 @@ export interface RememberedChoice extends Choice {
 }
 
 export async function chooseRooms(
-  cache: RoomFactsCache,
+  cache: FilterFactsCache,
   wish: Wish,
   query: {
     readonly order: RoomOrder
@@ -79,7 +79,7 @@ function maySubscribe(entry: MembershipEntry, ignored: ReadonlySet<string>): boo
 }
 
 async function roomsOf(
-  cache: RoomFactsCache,
+  cache: FilterFactsCache,
   { filters, filterKey }: WishedList,
   known: { readonly shown: readonly OrderedRoom[]; readonly order: RoomOrder; readonly account: AccountFacts },
 ): Promise<readonly OrderedRoom[]> {

@@ -4,7 +4,7 @@
 import type { SlidingFilters } from '../../shared/api/client/sync-msc4186.ts'
 import type { MembershipEntry } from '../rooms/index.ts'
 import type { AccountFacts } from './sliding-account-facts.ts'
-import type { RoomFacts, RoomFactsCache } from './sliding-room-facts.ts'
+import type { FilterFacts, FilterFactsCache } from './sliding-filter-facts.ts'
 import type { OrderedRoom } from './sliding-room-order.ts'
 
 /** So many rooms may have to be opened before others get their turn. */
@@ -20,7 +20,7 @@ const verdicts = new WeakMap<OrderedRoom, Map<string, { readonly stamp: string; 
  * @param query.filterKey names what the filters say
  */
 export async function filterRooms(
-  cache: RoomFactsCache,
+  cache: FilterFactsCache,
   rooms: readonly OrderedRoom[],
   query: {
     readonly filters: SlidingFilters
@@ -63,7 +63,7 @@ const needsAccount = ({ is_dm: isDm, tags, not_tags: notTags }: SlidingFilters):
 
 /** Only spaces that the user is in count. */
 async function childrenOf(
-  cache: RoomFactsCache,
+  cache: FilterFactsCache,
   spaces: readonly string[],
   memberships: ReadonlyMap<string, MembershipEntry>,
 ): Promise<{ readonly rooms: ReadonlySet<string>; readonly stamp: string }> {
@@ -106,7 +106,7 @@ function passesWithoutFacts(
   return known.children === undefined || known.children.has(roomId)
 }
 
-function passesByFacts(filters: SlidingFilters, { type, isEncrypted, name }: RoomFacts): boolean {
+function passesByFacts(filters: SlidingFilters, { type, isEncrypted, name }: FilterFacts): boolean {
   const { room_types: types, not_room_types: notTypes, room_name_like: like } = filters
   if (filters.is_encrypted != null && filters.is_encrypted !== isEncrypted) return false
   if (notTypes?.includes(type)) return false

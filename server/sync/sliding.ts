@@ -16,8 +16,8 @@ import { chooseRooms } from './sliding-choice.ts'
 import type { Connection, Connections, Told } from './sliding-connection.ts'
 import { confirmToDevice, type DeviceDeps, slidingE2ee, slidingToDevice } from './sliding-devices.ts'
 import { receiptsPart, typingPart } from './sliding-ephemeral.ts'
+import type { FilterFactsCache } from './sliding-filter-facts.ts'
 import type { SlidingRoomDeps } from './sliding-room.ts'
-import type { RoomFactsCache } from './sliding-room-facts.ts'
 import type { RoomOrders } from './sliding-room-order.ts'
 import { slidingRooms } from './sliding-rooms.ts'
 import { Wish } from './sliding-wish.ts'
@@ -45,7 +45,7 @@ export interface SlidingDeps extends SlidingRoomDeps, DeviceDeps {
   readonly connections: Connections
   readonly orders: RoomOrders
   readonly accountFacts: AccountFactsOfUsers
-  readonly roomFacts: RoomFactsCache
+  readonly filterFacts: FilterFactsCache
 }
 
 /** One reading: what would be answered now. */
@@ -60,8 +60,8 @@ interface Reader {
   readonly connection: Connection
   readonly viewer: Viewer
   readonly wish: Wish
-  /** Messages to the device up to here are there already. */
-  readonly toDeviceSince: number
+  /** Messages to the device, after those that are there already; `undefined`: not wanted. */
+  readonly toDevice: { readonly since: number; readonly limit: number } | undefined
 }
 
 export class SlidingSyncs {
@@ -80,11 +80,9 @@ export class SlidingSyncs {
     const { userId, deviceId, body, signal } = request
     const device = { userId, deviceId: deviceId ?? '' }
     const made = new Wish(body, userId)
-    const { toDevice } = made.extensions
-    const toDeviceSince = await confirmToDevice(this.#deps, device, {
-      since: toDevice?.since,
-      position: store.position,
-    })
+    const { toDevice: wished } = made.extensions
+    const since = await confirmToDevice(this.#deps, device, { since: wished?.since, position: store.position })
+    const toDevice = wished && { since, limit: wished.limit }
     const isFirst = request.pos === undefined || request.pos === ''
     const connId = body.conn_id ?? ''
     const connection = isFirst
@@ -109,7 +107,7 @@ export class SlidingSyncs {
         useStateAfter: true,
         fullState: false,
       }
-      const { text, isEmpty, told } = await this.#read({ connection, viewer, wish, toDeviceSince })
+      const { text, isEmpty, told } = await this.#read({ connection, viewer, wish, toDevice })
       // Another request has taken its place; whoever still gets this answer knows no more than before.
       if (connection.request !== watch) return this.#nothing(request.pos, connection, told)
       const leftMs = deadlineTs - clock.now()
@@ -133,10 +131,9 @@ export class SlidingSyncs {
     return `{"pos":${JSON.stringify(same)},"lists":{},"rooms":{},"extensions":{}}`
   }
 
-  async #read({ connection, viewer, wish, toDeviceSince }: Reader): Promise<Reading> {
-    const { store, orders, accountFacts, roomFacts, ephemeral } = this.#deps
+  async #read({ connection, viewer, wish, toDevice }: Reader): Promise<Reading> {
+    const { store, orders, accountFacts, filterFacts, ephemeral } = this.#deps
     const { userId, deviceId } = viewer
-    const { extensions } = wish
     // Positions are seen a moment before the slices have told of them: after this turn of the event loop they have.
     await new Promise((resolve) => setImmediate(resolve))
     const upTo = store.position
@@ -145,7 +142,7 @@ export class SlidingSyncs {
     const account = await accountFacts.of(userId, upTo)
     const { memberships } = order
     const { ignored } = viewer
-    const choice = await chooseRooms(roomFacts, wish, { order, account, ignored, before: connection.choice })
+    const choice = await chooseRooms(filterFacts, wish, { order, account, ignored, before: connection.choice })
     const changed = await this.#accountData(userId, since, upTo)
     const mustRecount = changed.some(({ roomId, type }) => roomId === null && type === 'm.push_rules')
     const query = { connection, wish, choice, upTo, account, memberships }
@@ -155,15 +152,12 @@ export class SlidingSyncs {
     const receipts = await receiptsPart(ephemeral, viewer, { ...query, shown: shown.shown })
     const typing = typingPart(ephemeral, viewer, query)
     const device = deviceId === null ? undefined : { userId, deviceId }
-    const toDevice =
-      extensions.toDevice && device
-        ? await slidingToDevice(this.#deps, device, { since: toDeviceSince, upTo, limit: extensions.toDevice.limit })
-        : undefined
+    const messages = toDevice && device && (await slidingToDevice(this.#deps, device, { ...toDevice, upTo }))
     const e2ee =
-      extensions.e2ee && device ? await slidingE2ee(this.#deps, device, { since, upTo, memberships }) : undefined
+      wish.extensions.e2ee && device ? await slidingE2ee(this.#deps, device, { since, upTo, memberships }) : undefined
 
     const parts = Object.entries({
-      to_device: toDevice?.text,
+      to_device: messages?.text,
       e2ee: e2ee?.text,
       account_data: accountData.text,
       receipts: receipts.text,
@@ -174,7 +168,7 @@ export class SlidingSyncs {
       accountData.text !== undefined ||
       receipts.text !== undefined ||
       typing.text !== undefined ||
-      toDevice?.isNews === true ||
+      messages?.isNews === true ||
       e2ee?.isNews === true ||
       haveChanged(connection.counts, choice.counts)
     const lists = [...choice.counts].map(([name, count]) => `${JSON.stringify(name)}:{"count":${count}}`)

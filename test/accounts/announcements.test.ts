@@ -22,6 +22,20 @@ describe('accounts: what other slices hear', () => {
     expect(removed.mock.calls).toEqual([[{ userId, deviceId }]])
   })
 
+  it('tells of a profile only where rooms show what has changed: names for single rooms survive all else', async () => {
+    const { accounts, register } = newAccounts()
+    const { userId } = await register('ann')
+    const changed = vi.fn()
+    accounts.onProfileChanged(changed)
+    await accounts.setProfileField(userId, 'm.tz', 'Europe/London')
+    await accounts.setProfileField(userId, 'displayname', 'Ann')
+    await accounts.setProfileField(userId, 'displayname', 'Ann')
+    await accounts.removeProfileField(userId, 'm.tz')
+    expect(changed.mock.calls).toEqual([[{ userId, profile: { 'm.tz': 'Europe/London', displayname: 'Ann' } }]])
+    await accounts.removeProfileField(userId, 'displayname')
+    expect(changed).toHaveBeenCalledTimes(2)
+  })
+
   it('tells of account data with the position at which readers find it, in the order of positions', async () => {
     const { accounts, store, register } = newAccounts()
     const { userId } = await register('ann')

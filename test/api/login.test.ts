@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { formBrowser } from '../support/form-browser.ts'
 import { startTestServer, type TestServer } from '../support/test-server.ts'
 
 const LOGIN = '/_matrix/client/v3/login'
@@ -148,5 +149,18 @@ describe('client-server-api §POST /logout', () => {
     const next = await server.login('bob')
     const { body } = await next.api.get<{ devices: { device_id: string }[] }>('/_matrix/client/v3/devices')
     expect(body.devices.map((device) => device.device_id)).toEqual([next.deviceId])
+  })
+
+  it('signs browsers out of the account page, too', async () => {
+    const browser = formBrowser(server.baseUrl)
+    await browser.get('/account')
+    const form = { username: 'bob', password: 'password of bob' }
+    expect((await browser.submit('/oauth/login', form)).text).toContain('@bob:hearth.test')
+    const device = await server.login('bob')
+    expect((await device.api.post('/_matrix/client/v3/logout')).status).toBe(200)
+    expect((await browser.get('/account')).title).toContain('Profile')
+    const other = await server.login('bob')
+    expect((await other.api.post('/_matrix/client/v3/logout/all')).status).toBe(200)
+    expect((await browser.get('/account')).title).toContain('Sign in')
   })
 })

@@ -178,7 +178,7 @@ describe('the link of an invitation', () => {
     const page = await browser.get(url)
     expect(page.html).toContain(`value="${token}"`)
     const wrong = await browser.submit('/oauth/new-account', { username: 'linked', password, token: 'WRONG' })
-    expect(wrong).toMatchObject({ status: 400, text: expect.stringContaining('Ask for a new one') })
+    expect(wrong).toMatchObject({ status: 403, text: expect.stringContaining('Ask for a new one') })
     const done = await browser.submit('/oauth/new-account', { username: 'linked', password, token })
     expect(done.text).toContain('@linked:hearth.test')
     expect(await listed(token)).toMatchObject({ uses: 1 })

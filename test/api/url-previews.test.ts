@@ -312,4 +312,14 @@ describe('previews where the configuration has them off', () => {
     }
     expect(web.seen.length).toBe(before)
   })
+
+  it('are counted against who asks', async () => {
+    const config = { ...previewConfig, url_previews: { enabled: false }, rate_limits: { enabled: true } }
+    await using limited = await startTestServer({ clock: manualClock(), config })
+    const bob = await limited.register('bob')
+    const statuses: number[] = []
+    for (let i = 0; i < 61; i += 1) statuses.push((await bob.api.get(PATH, { url: web.url })).status)
+    expect(statuses.slice(0, 60).every((status) => status === 403)).toBe(true)
+    expect(statuses[60]).toBe(429)
+  })
 })

@@ -29,6 +29,16 @@ describe('client-server-api §Well-known URIs', () => {
   })
 })
 
+describe('client-server-api §GET /.well-known/matrix/policy_server', () => {
+  it('says that there is no policy server of this name', async () => {
+    await using server = await startTestServer()
+    expect(await server.api().get('/.well-known/matrix/policy_server')).toMatchObject({
+      status: 404,
+      body: { errcode: 'M_NOT_FOUND' },
+    })
+  })
+})
+
 describe('server-server-api §Resolving server names, .well-known/matrix/server', () => {
   it('names the host and port behind a public https address', async () => {
     await using server = await startTestServer({ config: { public_base_url: 'https://matrix.hearth.test' } })

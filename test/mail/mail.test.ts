@@ -20,7 +20,7 @@ describe('mail that the server sends', () => {
 
   it('goes to the SMTP server of the configuration, with its user and password, as text and HTML', async () => {
     const { port, received } = await startSmtp()
-    const mail = mailBy(`smtp://home:secret@127.0.0.1:${port}`)
+    const mail = mailBy(`smtp://home%40example:s%2Fcret@127.0.0.1:${port}`)
     await mail.send({
       to: 'anna@example.org',
       subject: 'Grüße',
@@ -28,7 +28,7 @@ describe('mail that the server sends', () => {
       html: '<p>pretty words</p>',
       unsubscribeUrl: 'https://example.org/stop?key=1',
     })
-    expect(received).toMatchObject([{ from: 'home@example.org', to: ['anna@example.org'], user: 'home' }])
+    expect(received).toMatchObject([{ from: 'home@example.org', to: ['anna@example.org'], user: 'home@example' }])
     const source = received[0]?.source ?? ''
     expect(source).toContain('From: Our home <home@example.org>')
     expect(source).toContain('plain words')

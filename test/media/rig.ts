@@ -16,6 +16,7 @@ export class MediaRig implements AsyncDisposable {
   readonly clock = manualClock()
   readonly folder: string
   readonly logged: LogFields[] = []
+  readonly #awaited = new Map<string, () => void>()
   readonly #openStore = keptStore()
   readonly #opened: Media[] = []
 
@@ -30,6 +31,7 @@ export class MediaRig implements AsyncDisposable {
   get environment(): Environment {
     const log = (fields: LogFields): void => {
       this.logged.push(fields)
+      this.#awaited.get(fields.event)?.()
     }
     return {
       serverName: 'hearth.test',
@@ -37,6 +39,12 @@ export class MediaRig implements AsyncDisposable {
       random: systemRandom,
       logger: { debug: () => {}, info: log, warn: log, error: log },
     }
+  }
+
+  /** Resolves when an event of this name has been logged. */
+  async hasLogged(event: string): Promise<void> {
+    if (this.logged.some((fields) => fields.event === event)) return
+    await new Promise<void>((resolve) => this.#awaited.set(event, resolve))
   }
 
   openStore(): Promise<Store> {

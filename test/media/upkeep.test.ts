@@ -39,8 +39,7 @@ describe('files that a crash left without a row', () => {
     }
     await plant(`thumbnails/${own.mediaId.slice(0, 1)}/${own.mediaId}.crop-32x32-png`)
     const second = await rig.open({ fetchRemote })
-    // The rounds of the start are over.
-    await second[Symbol.asyncDispose]()
+    await rig.hasLogged('media.orphans-removed')
     expect(await rig.filesIn('media')).toEqual([own.mediaId])
     expect(await rig.filesIn('cache')).toHaveLength(1)
     expect(await rig.filesIn('thumbnails')).toEqual([`${own.mediaId}.crop-32x32-png`])

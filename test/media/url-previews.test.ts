@@ -30,7 +30,7 @@ async function open(timeoutMs: number) {
 }
 const failed = { status: 502, errcode: 'M_UNKNOWN' }
 
-describe('previews of pages that are slow on purpose', () => {
+describe('previews of pages, some of them slow on purpose', () => {
   it('end when their time is up, whether nothing comes or a little all the time', async () => {
     const { previews, outbound } = await open(300)
     await using _outbound = outbound
@@ -62,5 +62,15 @@ describe('previews of pages that are slow on purpose', () => {
     const results = await all
     expect(results.every(({ status }) => status === 'rejected')).toBe(true)
     expect(web.seen.length).toBeLessThanOrEqual(4)
+  })
+
+  it('are kept over a restart', async () => {
+    web.pages.set('/kept', sends('<title>Kept</title>'))
+    for (let start = 0; start < 2; start += 1) {
+      const { previews, outbound } = await open(10_000)
+      await using _outbound = outbound
+      expect(await previews.get(`${web.url}/kept`, undefined)).toEqual({ 'og:title': 'Kept' })
+    }
+    expect(web.seen).toHaveLength(1)
   })
 })

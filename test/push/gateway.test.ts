@@ -132,7 +132,7 @@ describe('push-gateway-api, our own gateway to Web Push', () => {
   })
 
   it('rejects keys that are none, and addresses that it must not go to', async () => {
-    const good = subscribe('/to/alice').device
+    const good = { ...subscribe('/to/alice').device, pushkey: subscribe('/').keys.getPublicKey().toString('base64url') }
     const devices = [
       { ...good, pushkey: 'no key' },
       { ...good, pushkey: `B${'A'.repeat(86)}` },

@@ -1,10 +1,10 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { MatrixError } from '../../shared/matrix/errors.ts'
 import type { PolicyServers } from '../../server/policy/index.ts'
 import { signedText } from '../../server/protocol/hashes.ts'
 import type { Pdu } from '../../server/protocol/pdu.ts'
 import { getRoomVersion } from '../../server/protocol/room-versions.ts'
 import { signText } from '../../server/protocol/signing.ts'
+import { MatrixError } from '../../shared/matrix/errors.ts'
 import { peersOf, type RemoteServer, remoteKey, remoteServer } from '../support/remote-server.ts'
 import { startTestRooms, type TestRooms } from '../support/test-rooms.ts'
 
@@ -50,9 +50,21 @@ afterEach(() => t[Symbol.asyncDispose]())
 
 let txn = 0
 const say = (body: string) =>
-  t.rooms.send({ roomId, requester: alice(), txnId: `p${++txn}`, type: 'm.room.message', content: { msgtype: 'm.text', body } })
+  t.rooms.send({
+    roomId,
+    requester: alice(),
+    txnId: `p${++txn}`,
+    type: 'm.room.message',
+    content: { msgtype: 'm.text', body },
+  })
 const setPolicy = (content: object) =>
-  t.rooms.setState({ roomId, requester: alice(), type: 'm.room.policy', stateKey: '', content: content as typeof POLICY })
+  t.rooms.setState({
+    roomId,
+    requester: alice(),
+    type: 'm.room.policy',
+    stateKey: '',
+    content: content as typeof POLICY,
+  })
 const joinPolicy = async () => policy.join(roomId, policy.user('bot'), [await newest()])
 async function pduOf(eventId: string): Promise<Pdu> {
   using view = await t.rooms.open(roomId)
@@ -98,7 +110,10 @@ describe('server-server-api §Policy Servers', () => {
     await setPolicy(POLICY)
     const before = await newest()
     answer = () => Promise.reject(new MatrixError('M_FORBIDDEN', 400, 'The message appears to contain possible spam'))
-    await expect(say('spam')).rejects.toMatchObject({ status: 400, message: 'The message appears to contain possible spam' })
+    await expect(say('spam')).rejects.toMatchObject({
+      status: 400,
+      message: 'The message appears to contain possible spam',
+    })
     answer = () => Promise.reject(new Error('timed out'))
     await expect(say('unreachable')).rejects.toMatchObject({ errcode: 'M_FORBIDDEN', status: 403 })
     answer = (pdu) => signed(pdu, remoteKey(10))
@@ -135,7 +150,12 @@ describe('server-server-api §Policy Servers', () => {
     answer = () => Promise.reject(new MatrixError('M_FORBIDDEN', 400, 'no'))
     expect((await policy.send(message('refused'))).reception.outcome).toBe('softFailed')
     const built = await policy.build(message('brings it'))
-    const pdu = { ...built.pdu, signatures: { 'policy.test': { ...built.pdu.signatures?.['policy.test'], 'ed25519:policy_server': signature(built.pdu) } } }
+    const pdu = {
+      ...built.pdu,
+      signatures: {
+        'policy.test': { ...built.pdu.signatures?.['policy.test'], 'ed25519:policy_server': signature(built.pdu) },
+      },
+    }
     asked = []
     const reception = await t.rooms.receive({ roomId, json: pdu as never, from: 'policy.test' })
     expect(reception.outcome).toBe('accepted')

@@ -62,7 +62,9 @@ describe('MSC1763 message retention', () => {
     expect(await seen(roomId)).toEqual(['secret one', 'secret two'])
     t.clock.advance(1)
     expect(await seen(roomId)).toEqual(['secret two'])
-    await expect(t.rooms.readEvent({ roomId, userId: alice().userId, deviceId: null }, old)).rejects.toMatchObject({ status: 404 })
+    await expect(t.rooms.readEvent({ roomId, userId: alice().userId, deviceId: null }, old)).rejects.toMatchObject({
+      status: 404,
+    })
     await purged()
     expect(await isOnDisk(roomId, 'secret one')).toBe(false)
     expect(await isOnDisk(roomId, 'secret two')).toBe(true)

@@ -12,7 +12,7 @@ export const accountDeactivationRoutes = (accounts: Accounts, uia: Uia): readonl
     return uia.run(call, async ({ userId: provenUserId }) => {
       if (provenUserId === null) throw forbidden('Nobody has proven to be the user')
       await accounts.deactivate({ userId: provenUserId, erase: body.erase ?? false })
-      // Accounts have no third-party identifiers, so there is nothing to unbind, and that counts as success.
+      // No identifier was ever bound at an identity server, and having nothing to unbind counts as success.
       return { id_server_unbind_result: 'success' as const }
     })
   }),

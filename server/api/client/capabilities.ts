@@ -4,7 +4,11 @@ import { ROOM_VERSIONS } from '../../protocol/room-versions.ts'
 import { DELAYED_EVENT_LIMITS } from '../../rooms/index.ts'
 
 /** @param options.defaultRoomVersion the version of rooms whose creator names none */
-export function capabilitiesRoutes(options: { readonly defaultRoomVersion: string }): readonly Route[] {
+export function capabilitiesRoutes(options: {
+  readonly defaultRoomVersion: string
+  /** Whether users can add addresses. */
+  readonly hasMail: boolean
+}): readonly Route[] {
   const capabilities = {
     'm.change_password': { enabled: true },
     'm.forget_forced_upon_leave': { enabled: false },
@@ -14,7 +18,7 @@ export function capabilitiesRoutes(options: { readonly defaultRoomVersion: strin
     },
     'm.set_displayname': { enabled: true },
     'm.set_avatar_url': { enabled: true },
-    'm.3pid_changes': { enabled: false },
+    'm.3pid_changes': { enabled: options.hasMail },
     'm.get_login_token': { enabled: false },
     'm.profile_fields': { enabled: true },
     'org.matrix.msc4140.delayed_events': {
@@ -23,8 +27,8 @@ export function capabilitiesRoutes(options: { readonly defaultRoomVersion: strin
     },
   }
   const forAdmins = { 'm.account_moderation': { lock: true, suspend: true } }
-  // Passwords of OAuth sessions are changed on the account page.
-  const forOAuth = { 'm.change_password': { enabled: false } }
+  // What needs user-interactive authentication, sessions of OAuth clients cannot do.
+  const forOAuth = { 'm.change_password': { enabled: false }, 'm.3pid_changes': { enabled: false } }
   return [
     route(getCapabilities, async ({ requester }) => ({
       capabilities: {

@@ -1,18 +1,34 @@
-import { checkUsernameAvailability, register } from '../../../shared/api/client/registration.ts'
+import {
+  checkUsernameAvailability,
+  register,
+  requestTokenToRegisterEmail,
+  requestTokenToRegisterMSISDN,
+} from '../../../shared/api/client/registration.ts'
 import { MatrixError, missingParam } from '../../../shared/matrix/errors.ts'
 import type { Accounts } from '../../accounts/index.ts'
 import { APPLICATION_SERVICE, type Appservices } from '../../appservices/index.ts'
 import type { Household } from '../../household/index.ts'
 import { type Route, route } from '../../http/route.ts'
-import { DUMMY, REGISTRATION_TOKEN, TERMS, type Uia } from '../../http/uia.ts'
+import { DUMMY, EMAIL, REGISTRATION_TOKEN, TERMS, type Uia } from '../../http/uia.ts'
+import type { EmailValidation } from '../../identity/index.ts'
 import { sessionReply, sessionRequestOf } from '../session-reply.ts'
+import { noPhones, type RequestEmail } from './email-requests.ts'
 
-export const registrationRoutes = (
-  accounts: Accounts,
-  { admission }: Pick<Household, 'admission'>,
-  uia: Uia,
-  appservices: Pick<Appservices, 'requireToken' | 'requireOwnUsername'>,
-): readonly Route[] => [
+export const registrationRoutes = ({
+  accounts,
+  household: { admission },
+  appservices,
+  emails,
+  requestEmail,
+  uia,
+}: {
+  readonly accounts: Accounts
+  readonly household: Pick<Household, 'admission'>
+  readonly appservices: Pick<Appservices, 'requireToken' | 'requireOwnUsername'>
+  readonly emails: EmailValidation
+  readonly requestEmail: RequestEmail
+  readonly uia: Uia
+}): readonly Route[] => [
   route(register, async ({ query, body, request }) => {
     if (body.type === APPLICATION_SERVICE) {
       const appservice = appservices.requireToken(request.accessToken)
@@ -33,15 +49,17 @@ export const registrationRoutes = (
       operation: 'register',
       body,
       userId: null,
-      flows: await flowsOf(admission, hasTerms),
+      flows: await flowsOf(admission, { hasTerms, hasMail: emails.isPossible }),
       ...(hasTerms && { params: { [TERMS]: { policies } } }),
       ip: request.ip,
       check: () => admission.requireMayRegister(username),
     }
-    return uia.run(call, async ({ registrationToken }) => {
+    return uia.run(call, async ({ registrationToken, email }) => {
       if (password === undefined) throw missingParam("'password' is missing")
       const session = body.inhibit_login ? null : sessionRequestOf(body)
-      const made = await admission.register({ username, password, session }, { registrationToken, accepted: policies })
+      const shown = { registrationToken, accepted: policies, email }
+      const made = await admission.register({ username, password, session }, shown)
+      if (email) await emails.consume(email.sid)
       return made.session ? sessionReply(made.session) : { user_id: made.userId }
     })
   }),
@@ -50,11 +68,31 @@ export const registrationRoutes = (
     await admission.requireMayRegister(query.username)
     return { available: true }
   }),
+
+  route(requestTokenToRegisterEmail, async ({ body, request }) => {
+    if ((await admission.door()) === 'closed') {
+      throw new MatrixError('M_THREEPID_DENIED', 403, 'Registration is closed on this server')
+    }
+    return requestEmail('register', body, request)
+  }),
+
+  route(requestTokenToRegisterMSISDN, async () => {
+    throw noPhones('register')
+  }),
 ]
 
 /** Also where the last token has just been used up: whoever used it may ask for the answer again. */
-async function flowsOf(admission: Household['admission'], hasTerms: boolean): Promise<readonly (readonly string[])[]> {
+async function flowsOf(
+  admission: Household['admission'],
+  { hasTerms, hasMail }: { hasTerms: boolean; hasMail: boolean },
+): Promise<readonly (readonly string[])[]> {
   const isOpen = (await admission.door()) === 'open'
   const stages = [...(isOpen ? [] : [REGISTRATION_TOKEN]), ...(hasTerms ? [TERMS] : [])]
+  // The dummy tells a flow without an address from the beginning of the other. Spec: §Dummy Auth.
+  if (hasMail)
+    return [
+      [...stages, DUMMY],
+      [...stages, EMAIL],
+    ]
   return [stages.length > 0 ? stages : [DUMMY]]
 }

@@ -65,12 +65,12 @@ async function accountPage(desk: Desk, visit: Owner, shown: Shown): Promise<Repl
     status: failure?.status ?? status ?? 200,
     failure: failure?.text,
     body: html`${note !== undefined && html`<p class="note" role="status">${note}</p>`}${body}
-${navigation(visit, shown.action)}${whose(visit)}`,
+${navigation(visit, shown.action, desk.emails.isPossible)}${whose(visit)}`,
   })
 }
 
 /** Whether the form holds the password of whoever is logged in. Counted like a login. */
-async function provesPassword(desk: Desk, visit: Owner, form: Form): Promise<boolean> {
+export async function provesPassword(desk: Desk, visit: Owner, form: Form): Promise<boolean> {
   desk.rateLimits.take('login', visit.ip)
   const identifier = { type: 'm.id.user', user: visit.userId } as const
   const proof = { identifier, password: form.password ?? '', ip: visit.ip }

@@ -19,13 +19,14 @@ const places: readonly (readonly [AccountAction, TextKey])[] = [
   ['org.matrix.account_deactivate', 'deactivate'],
 ]
 
-export function navigation(visit: Visit, current: AccountAction): Html {
-  const { say } = visit
-  const links = places.map(
-    ([action, text]) =>
-      html`<li><a href="${actionUrl(visit, action)}"${action === current && html` aria-current="page"`}>${say(text)}</a></li>`,
-  )
-  return html`<nav aria-label="${say('accountTitle')}"><ul>${links}</ul></nav>`
+/** @param hasMail whether the home can send mails, so that addresses are of use */
+export function navigation(visit: Visit, current: AccountAction | 'addresses', hasMail: boolean): Html {
+  const { say, at } = visit
+  const link = (url: string, text: TextKey, isHere: boolean): Html =>
+    html`<li><a href="${url}"${isHere && html` aria-current="page"`}>${say(text)}</a></li>`
+  const [profile, ...others] = places.map(([action, text]) => link(actionUrl(visit, action), text, action === current))
+  const addresses = link(at('/account/addresses'), 'addresses', current === 'addresses')
+  return html`<nav aria-label="${say('accountTitle')}"><ul>${profile}${hasMail && addresses}${others}</ul></nav>`
 }
 
 /** Whose page it is, and the way out of it. */

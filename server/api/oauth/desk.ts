@@ -3,7 +3,9 @@ import type { Accounts } from '../../accounts/index.ts'
 import type { Admission } from '../../household/index.ts'
 import type { RateLimits } from '../../http/rate-limit.ts'
 import type { Reply, RequestInfo } from '../../http/route.ts'
+import type { EmailValidation } from '../../identity/index.ts'
 import { AuthorizationRefused, type OAuth, OAuthError } from '../../oauth/index.ts'
+import type { Random } from '../../observe/environment.ts'
 import { type Form, readForm } from './form.ts'
 import { html } from './html.ts'
 import { page, redirect } from './page.ts'
@@ -14,6 +16,8 @@ export interface Desk {
   readonly oauth: OAuth
   readonly accounts: Accounts
   readonly admission: Admission
+  readonly emails: EmailValidation
+  readonly random: Random
   readonly rateLimits: RateLimits
   readonly visits: Visits
   /** What the home is called on its pages. */
@@ -21,7 +25,7 @@ export interface Desk {
 }
 
 /** Where a login may lead on to: pages of ours and nothing else. */
-const OWN_PAGE = /^\/(oauth\/authorize|oauth\/sso|link|account)(\?[\x21-\x7e]*)?$/
+const OWN_PAGE = /^\/(oauth\/authorize|oauth\/sso|link|account|account\/addresses)(\?[\x21-\x7e]*)?$/
 
 /** @returns a path of ours, whatever was asked for */
 export const continueTo = (wish: string | undefined): string => (wish && OWN_PAGE.test(wish) ? wish : '/account')

@@ -40,6 +40,7 @@ async function loginPage(desk: Desk, visit: Visit, shown: Shown): Promise<Reply>
     body: html`<form method="post" action="${at('/oauth/login')}">${formToken(visit)}${hidden('continue', shown.next)}
 ${credentialFields(visit, shown.username, 'current')}
 <button class="main">${say('signIn')}</button></form>
+${desk.emails.isPossible && html`<p><a href="${at('/oauth/forgot-password')}">${say('forgotten')}</a></p>`}
 ${mayRegister && html`<p>${say('noAccountYet')} <a href="${elsewhere}">${say('newAccount')}</a></p>`}`,
   })
 }

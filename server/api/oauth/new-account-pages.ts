@@ -1,8 +1,9 @@
 /** Making an account: for everybody, or for those who were invited. */
 import { makeNewAccount, showNewAccount } from '../../../shared/api/oauth/pages.ts'
+import { MatrixError } from '../../../shared/matrix/errors.ts'
 import { type Policies, translationOf } from '../../household/index.ts'
 import { type Reply, type Route, route } from '../../http/route.ts'
-import { continueTo, type Desk, isError, show, take } from './desk.ts'
+import { continueTo, type Desk, show, take } from './desk.ts'
 import type { Form } from './form.ts'
 import { type Html, html } from './html.ts'
 import { credentialFields, enter, hinted } from './login-pages.ts'
@@ -79,9 +80,11 @@ async function makeAccount(desk: Desk, visit: Visit, form: Form): Promise<Reply>
     )
     return await enter(desk, visit, userId, next)
   } catch (error) {
-    const [errcode] = Object.keys(faults).filter((one) => isError(error, one))
-    const known = errcode === undefined ? undefined : faults[errcode]
-    const failure = known ? { status: 400, text: visit.say(known) } : failureText(error, visit.say)
+    const known = error instanceof MatrixError ? faults[error.errcode] : undefined
+    const failure =
+      known && error instanceof MatrixError
+        ? { status: error.status, text: visit.say(known) }
+        : failureText(error, visit.say)
     if (!failure) throw error
     return again(failure)
   }

@@ -16,7 +16,7 @@ export const uploadContent = endpoint({
   query: FileNameQuery,
   body: 'stream',
   reply: Type.Object({ content_uri: MxcUri }),
-  errors: { M_FORBIDDEN: 403, M_TOO_LARGE: 413 },
+  errors: { M_FORBIDDEN: 403, M_USER_LIMIT_EXCEEDED: 403, M_TOO_LARGE: 413 },
 })
 
 export const uploadContentToMXC = endpoint({
@@ -29,7 +29,13 @@ export const uploadContentToMXC = endpoint({
   query: FileNameQuery,
   body: 'stream',
   reply: Type.Object({}),
-  errors: { M_FORBIDDEN: 403, M_NOT_FOUND: 404, M_CANNOT_OVERWRITE_MEDIA: 409, M_TOO_LARGE: 413 },
+  errors: {
+    M_FORBIDDEN: 403,
+    M_USER_LIMIT_EXCEEDED: 403,
+    M_NOT_FOUND: 404,
+    M_CANNOT_OVERWRITE_MEDIA: 409,
+    M_TOO_LARGE: 413,
+  },
 })
 
 export const createContent = endpoint({

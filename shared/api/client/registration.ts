@@ -1,6 +1,7 @@
 /** Registering. Spec: data/api/client-server/registration.yaml. */
 import { Type } from 'typebox'
 import { AuthData } from '../auth-data.ts'
+import { EmailValidationRequest, MsisdnValidationRequest, RequestTokenReply } from '../email-validation.ts'
 import { endpoint } from '../endpoint.ts'
 import { RegistrationReply } from '../session-reply.ts'
 
@@ -26,6 +27,7 @@ export const register = endpoint({
   reply: RegistrationReply,
   errors: {
     M_USER_IN_USE: 400,
+    M_THREEPID_IN_USE: 400,
     M_INVALID_USERNAME: 400,
     M_EXCLUSIVE: 400,
     M_APPSERVICE_LOGIN_UNSUPPORTED: 400,
@@ -45,4 +47,28 @@ export const checkUsernameAvailability = endpoint({
   body: null,
   reply: Type.Object({ available: Type.Boolean() }),
   errors: { M_USER_IN_USE: 400, M_INVALID_USERNAME: 400, M_EXCLUSIVE: 400, M_FORBIDDEN: 403 },
+})
+
+const requestToken = {
+  method: 'POST',
+  auth: 'none',
+  rateLimited: false,
+  path: Type.Object({}),
+  query: Type.Object({}),
+  reply: RequestTokenReply,
+  errors: { M_INVALID_PARAM: 400, M_THREEPID_DENIED: 403 },
+} as const
+
+export const requestTokenToRegisterEmail = endpoint({
+  ...requestToken,
+  operationId: 'requestTokenToRegisterEmail',
+  url: '/_matrix/client/v3/register/email/requestToken',
+  body: EmailValidationRequest,
+})
+
+export const requestTokenToRegisterMSISDN = endpoint({
+  ...requestToken,
+  operationId: 'requestTokenToRegisterMSISDN',
+  url: '/_matrix/client/v3/register/msisdn/requestToken',
+  body: MsisdnValidationRequest,
 })

@@ -76,3 +76,17 @@ export const showAccount = endpoint({
   query: Type.Object({ action: text, device_id: text }),
 })
 export const changeAccount = endpoint({ ...sent, operationId: 'changeAccount', url: '/account' })
+
+export const showAddresses = endpoint({ ...page, operationId: 'showAddresses', url: '/account/addresses' })
+export const changeAddresses = endpoint({ ...sent, operationId: 'changeAddresses', url: '/account/addresses' })
+
+export const showForgottenPassword = endpoint({
+  ...page,
+  operationId: 'showForgottenPassword',
+  url: '/oauth/forgot-password',
+})
+export const sendForgottenPassword = endpoint({
+  ...sent,
+  operationId: 'sendForgottenPassword',
+  url: '/oauth/forgot-password',
+})

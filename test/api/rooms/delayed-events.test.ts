@@ -1,7 +1,17 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { keptStore } from '../../support/kept-store.ts'
 import { type ManualClock, manualClock } from '../../support/manual-clock.ts'
-import { act, bodies, type ClientEvent, getState, history, join, newRoom, roomPath, setState } from '../../support/room-calls.ts'
+import {
+  act,
+  bodies,
+  type ClientEvent,
+  getState,
+  history,
+  join,
+  newRoom,
+  roomPath,
+  setState,
+} from '../../support/room-calls.ts'
 import { type Person, startTestServer, type TestServer } from '../../support/test-server.ts'
 
 const e = encodeURIComponent
@@ -186,12 +196,15 @@ describe('MSC4140 delayed events', () => {
     const body = { delay_ms: 60_000, content: text('once') }
     const replies = await Promise.all([1, 2].map(() => schedule(alice, body, 'm.room.message', 'same')))
     expect(replies[0]?.body).toEqual(replies[1]?.body)
-    const { capabilities } = (await alice.api.get<{ capabilities: Record<string, Record<string, number>> }>(
-      '/_matrix/client/v3/capabilities',
-    )).body
+    const { capabilities } = (
+      await alice.api.get<{ capabilities: Record<string, Record<string, number>> }>('/_matrix/client/v3/capabilities')
+    ).body
     const limits = capabilities['org.matrix.msc4140.delayed_events'] ?? {}
     const { max_delay_ms: maxMs = 0, max_scheduled: max = 0 } = limits
-    expect(await schedule(alice, { ...body, delay_ms: maxMs + 1 })).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+    expect(await schedule(alice, { ...body, delay_ms: maxMs + 1 })).toMatchObject({
+      status: 403,
+      body: { errcode: 'M_FORBIDDEN' },
+    })
     const old = await alice.api.fetch(
       roomPath(roomId, `/send/m.room.message/old?org.matrix.msc4140.delay=${maxMs + 1}`),
       { method: 'PUT', body: '{}' },

@@ -205,7 +205,9 @@ describe('client-server-api §Inviting, kicking, banning, leaving', () => {
         content,
       )
     const invited = async () =>
-      Object.keys((await erin.api.get<{ rooms?: { invite?: object } }>('/_matrix/client/v3/sync')).body.rooms?.invite ?? {})
+      Object.keys(
+        (await erin.api.get<{ rooms?: { invite?: object } }>('/_matrix/client/v3/sync')).body.rooms?.invite ?? {},
+      )
     const roomId = await newRoom(alice, { invite: [erin.userId] })
     await block({ default_action: 'block' })
     expect(await invited()).toEqual([])

@@ -95,9 +95,9 @@ describe('client-server-api §Reporting Content', () => {
     expect((await reportUser(bob, '@nobody:hearth.test')).status).toBe(200)
     expect((await reportUser(bob, '@someone:else.test')).status).toBe(200)
     const { reports } = (await list(admin)).body
-    expect(reports.filter(({ kind }) => kind === 'user').map((report) => (report as { user_id?: string }).user_id)).toEqual([
-      '@someone:else.test',
-    ])
+    expect(
+      reports.filter(({ kind }) => kind === 'user').map((report) => (report as { user_id?: string }).user_id),
+    ).toEqual(['@someone:else.test'])
   })
 
   it('lets nobody push out what others report', async () => {

@@ -1,7 +1,17 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { registerAdmin } from '../../support/admin.ts'
 import { keptStore } from '../../support/kept-store.ts'
-import { allState, bodies, history, join, leave, membershipOf, newRoom, roomPath, setState } from '../../support/room-calls.ts'
+import {
+  allState,
+  bodies,
+  history,
+  join,
+  leave,
+  membershipOf,
+  newRoom,
+  roomPath,
+  setState,
+} from '../../support/room-calls.ts'
 import { type Person, startTestServer, type TestServer } from '../../support/test-server.ts'
 
 const e = encodeURIComponent

@@ -130,7 +130,10 @@ describe('client-server-api §Room Upgrades', () => {
   })
 
   it('gives a room of version 12 the additional creators that the request names, and no others', async () => {
-    const roomId = await newRoom(alice, { room_version: '12', creation_content: { additional_creators: [carol.userId] } })
+    const roomId = await newRoom(alice, {
+      room_version: '12',
+      creation_content: { additional_creators: [carol.userId] },
+    })
     const newId = await upgraded(alice, roomId, { new_version: '12', additional_creators: [bob.userId] })
     expect((await getState(alice, newId, 'm.room.create')).body.additional_creators).toEqual([bob.userId])
     const older = await upgraded(alice, newId, { new_version: '11', additional_creators: ['not looked at'] })
@@ -180,7 +183,10 @@ describe('client-server-api §Room Upgrades', () => {
   it('refuses those without the power, strangers, and unknown versions, and leaves the room as it was', async () => {
     const roomId = await newRoom(alice, { preset: 'public_chat' })
     await join(bob, roomId)
-    expect(await upgrade(bob, roomId, { new_version: '12' })).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+    expect(await upgrade(bob, roomId, { new_version: '12' })).toMatchObject({
+      status: 403,
+      body: { errcode: 'M_FORBIDDEN' },
+    })
     expect(await upgrade(carol, roomId, { new_version: '12' })).toMatchObject({ status: 403 })
     expect(await upgrade(alice, roomId, { new_version: 'hearth.1' })).toMatchObject({
       status: 400,
@@ -204,7 +210,9 @@ describe('client-server-api §Room Upgrades', () => {
     const api = server.api(alice.accessToken)
     const { body } = await server.api().get(`/_matrix/client/v3/directory/room/${e('#lasting:hearth.test')}`)
     expect(body.room_id).toBe(newId)
-    expect((await api.get(`/_matrix/client/v3/directory/list/room/${e(roomId)}`)).body).toEqual({ visibility: 'private' })
+    expect((await api.get(`/_matrix/client/v3/directory/list/room/${e(roomId)}`)).body).toEqual({
+      visibility: 'private',
+    })
     alice = { ...alice, api }
     expect((await getState(alice, roomId, 'm.room.tombstone')).body.replacement_room).toBe(newId)
   })

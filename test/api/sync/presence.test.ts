@@ -105,6 +105,19 @@ describe('client-server-api §Presence', () => {
     ])
   })
 
+  it('brings a changed display name and avatar', async () => {
+    await using server = await startTestServer()
+    const { alice, bob } = await twoInARoom(server)
+    await rig.sync(bob, { set_presence: 'online' })
+    const { next_batch: since } = await rig.sync(alice)
+    const profile = `/_matrix/client/v3/profile/${encodeURIComponent(bob.userId)}`
+    await bob.api.put(`${profile}/displayname`, { displayname: 'Bob' })
+    await expect
+      .poll(async () => presenceOf(await rig.sync(alice, { since }), bob))
+      .toMatchObject({ presence: 'online', displayname: 'Bob' })
+    expect((await alice.api.get(statusPath(bob))).body).not.toHaveProperty('displayname')
+  })
+
   it('is left out where the filter says so', async () => {
     await using server = await startTestServer()
     const { alice, bob } = await twoInARoom(server)

@@ -55,6 +55,14 @@ describe('MSC3885 to-device messages', () => {
     expect((await slide(alice, toDevice())).extensions.to_device?.events).toMatchObject([{ content: { n: 2 } }])
   })
 
+  it('gives messages where they are asked for later on a connection', async () => {
+    const { alice, bob } = await two()
+    await rig.sendToDevice(bob, alice, { n: 1 })
+    const first = await slide(alice, listTo(0))
+    const second = await slide(alice, { ...listTo(0), ...toDevice() }, { pos: first.pos })
+    expect(second.extensions.to_device?.events).toHaveLength(1)
+  })
+
   it('gives many in portions, in their order', async () => {
     const { alice, bob } = await two()
     for (const n of [1, 2, 3]) await rig.sendToDevice(bob, alice, { n })

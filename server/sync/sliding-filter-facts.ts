@@ -12,14 +12,14 @@ const MAX_ROOMS = 20_000
 /** Children of a space, and spaces, that are remembered. */
 const MAX_SPACES = 500
 
-export interface RoomFacts {
+export interface FilterFacts {
   /** `type` of the create event; `null` for ordinary rooms. */
   readonly type: string | null
   readonly isEncrypted: boolean
   readonly name: string
 }
 
-const NO_FACTS: RoomFacts = { type: null, isEncrypted: false, name: '' }
+const NO_FACTS: FilterFacts = { type: null, isEncrypted: false, name: '' }
 
 interface AsOf<T> {
   /** The room's last change when it was read. */
@@ -27,9 +27,9 @@ interface AsOf<T> {
   readonly value: T
 }
 
-export class RoomFactsCache {
+export class FilterFactsCache {
   readonly #rooms: RoomsForReaders
-  readonly #facts = new LeastRecentlyUsed<string, AsOf<RoomFacts>>(MAX_ROOMS)
+  readonly #facts = new LeastRecentlyUsed<string, AsOf<FilterFacts>>(MAX_ROOMS)
   readonly #children = new LeastRecentlyUsed<string, AsOf<ReadonlySet<string>>>(MAX_SPACES)
 
   constructor(rooms: RoomsForReaders) {
@@ -37,7 +37,7 @@ export class RoomFactsCache {
   }
 
   /** What the user may know: of a room that they are not in, what came with the invite. */
-  of({ roomId, membership, strippedState }: MembershipEntry): RoomFacts | Promise<RoomFacts> {
+  of({ roomId, membership, strippedState }: MembershipEntry): FilterFacts | Promise<FilterFacts> {
     if (membership === 'invite' || membership === 'knock') return factsFromStripped(strippedState ?? [])
     const known = this.#facts.get(roomId)
     if (known?.change === this.#rooms.lastChange(roomId)) return known.value
@@ -59,7 +59,7 @@ export class RoomFactsCache {
     return children
   }
 
-  async #read(roomId: string): Promise<RoomFacts> {
+  async #read(roomId: string): Promise<FilterFacts> {
     const change = this.#rooms.lastChange(roomId)
     using view = await openIfKept(this.#rooms, roomId)
     const value = view ? factsFromState(view.state) : NO_FACTS
@@ -68,18 +68,18 @@ export class RoomFactsCache {
   }
 }
 
-function factsFromState(state: StateView): RoomFacts {
+function factsFromState(state: StateView): FilterFacts {
   return facts((type) => state.get(type)?.pdu.content)
 }
 
-function factsFromStripped(events: readonly JsonObject[]): RoomFacts {
+function factsFromStripped(events: readonly JsonObject[]): FilterFacts {
   return facts((type) => {
     const content = events.find((event) => event.type === type && event.state_key === '')?.content
     return isJsonObject(content) ? content : undefined
   })
 }
 
-function facts(contentOf: (type: string) => JsonObject | undefined): RoomFacts {
+function facts(contentOf: (type: string) => JsonObject | undefined): FilterFacts {
   const type = contentOf('m.room.create')?.type
   const name = contentOf('m.room.name')?.name
   return {
