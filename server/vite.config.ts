@@ -21,7 +21,8 @@ export default defineConfig({
     ssr: true,
     target: 'node24',
     outDir: at('dist'),
-    emptyOutDir: true,
+    // A server that runs loads some of its files late: `build-stale.mjs` takes away those of older builds after a while.
+    emptyOutDir: false,
     // Their authors ask to be named wherever their work goes.
     license: { fileName: 'licenses.md' },
     reportCompressedSize: false,

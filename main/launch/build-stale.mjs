@@ -1,5 +1,6 @@
 // Builds the page, the server and the desktop shell where their sources changed since the last build.
 import { spawnSync } from 'node:child_process'
+import { mkdirSync, readdirSync, rmSync, statSync } from 'node:fs'
 import { join } from 'node:path'
 import { desktopShell, homeserver, page } from './builds.mjs'
 import { beginMark, isFresh, root } from './freshness.mjs'
@@ -18,6 +19,7 @@ export function tryBuildStale(builds = [page, homeserver, desktopShell]) {
 function isBuilt(build) {
   console.log(`Building ${build.name} …`)
   const writeMark = beginMark(build)
+  if (build.keepsOlderFiles) removeOldFiles(join(root, build.out))
   for (const mode of build.modes) {
     const vite = spawnSync(
       projectNode(),
@@ -37,4 +39,15 @@ function isBuilt(build) {
   }
   writeMark()
   return true
+}
+
+const KEPT_MS = 7 * 24 * 3_600_000
+
+/** Before a build, which writes anew all that it needs: what a server started lately may still load stays. */
+export function removeOldFiles(folder) {
+  mkdirSync(folder, { recursive: true })
+  for (const name of readdirSync(folder)) {
+    const path = join(folder, name)
+    if (statSync(path).mtimeMs < Date.now() - KEPT_MS) rmSync(path, { recursive: true })
+  }
 }

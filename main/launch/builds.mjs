@@ -13,6 +13,8 @@ export const homeserver = {
   out: 'server/dist',
   from: ['server', 'shared'],
   modes: ['production'],
+  // For servers that were started from it.
+  keepsOlderFiles: true,
 }
 
 export const desktopShell = {
