@@ -18,6 +18,6 @@ export { requireLegacySession, requireNotSuspended, userLocked } from './errors.
 export { requireGoodPassword } from './passwords.ts'
 export { requireProfileKey } from './profiles.ts'
 export type { SharedSecret } from './shared-secret.ts'
-export { canonicalEmail, type ThirdPartyIds } from './third-party-ids.ts'
+export { canonicalEmail } from './third-party-ids.ts'
 export { parseUserIdentifier, typedIdentifier } from './user-identifier.ts'
 export { candidateUserIds, userIdForUsername } from './usernames.ts'

@@ -62,6 +62,7 @@ import { roomStateRoutes } from '../api/client/room_state.ts'
 import { roomSummaryRoutes } from '../api/client/room_summary.ts'
 import { roomUpgradesRoutes } from '../api/client/room_upgrades.ts'
 import { roomsRoutes } from '../api/client/rooms.ts'
+import { searchRoutes } from '../api/client/search.ts'
 import { spaceHierarchyRoutes } from '../api/client/space_hierarchy.ts'
 import { syncRoutes } from '../api/client/sync.ts'
 import { slidingSyncRoutes } from '../api/client/sync-msc4186.ts'
@@ -105,6 +106,7 @@ import type { Measure } from '../observe/metrics.ts'
 import { createReports } from '../policy/index.ts'
 import { createPush } from '../push/index.ts'
 import { createRooms, noticeSender, type Rooms } from '../rooms/index.ts'
+import { createSearch } from '../search/index.ts'
 import type { Store } from '../store/index.ts'
 import { createSync } from '../sync/index.ts'
 import type { Config } from './config.ts'
@@ -276,6 +278,10 @@ export async function compose({
     ...presenceRoutes(ephemeral.presence),
   )
 
+  // --- search
+  const search = owned.use(createSearch({ environment, rooms, accounts, path: join(config.data_dir, 'search.sqlite') }))
+  routes.push(...searchRoutes(search))
+
   // --- push
   const findMailAddress = async (userId: string, wished: string): Promise<string | undefined> => {
     const own = await accounts.thirdPartyIds.list(userId)
@@ -331,6 +337,7 @@ export async function compose({
   await rooms.resume()
   await accounts.resume()
   await push.resume()
+  search.resume()
   await owned.use(appservices).begin({ rooms, keys: e2ee, ephemeral }, accounts)
 
   const kept = owned.move()

@@ -17,7 +17,7 @@ export interface HomeDescription {
   /** `null` until it is claimed, or where accounts were made in another way. */
   readonly name: string | null
   readonly isClaimed: boolean
-  readonly registration: 'open' | 'closed'
+  readonly registration: 'open' | 'token' | 'closed'
   readonly serverName: string
 }
 
@@ -71,10 +71,12 @@ export async function createHousehold({
   const registrationTokens = createRegistrationTokens({ environment, store })
   const terms = createTerms({ environment, store })
 
+  const admission = createAdmission({ accounts, registrationTokens, terms })
+
   return {
     registrationTokens,
     terms,
-    admission: createAdmission({ accounts, registrationTokens, terms }),
+    admission,
 
     async describe() {
       const row = await store.home.get(homeRows, 'home')
@@ -83,7 +85,7 @@ export async function createHousehold({
       return {
         name: row?.name ?? null,
         isClaimed,
-        registration: accounts.isRegistrationOpen ? 'open' : 'closed',
+        registration: await admission.door(),
         serverName: environment.serverName,
       }
     },

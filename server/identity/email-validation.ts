@@ -5,7 +5,7 @@ import { isMailAddress, type Mail } from '../mail/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import { put, remove, type Store } from '../store/index.ts'
 import { type Language, mailText } from './mail-text.ts'
-import { type EmailSessionRow, emailSessionRows } from './store.ts'
+import { type EmailPurpose, type EmailSessionRow, emailSessionRows } from './store.ts'
 
 /** From the newest mail to its link, and from the link to what it is for. */
 const LIFETIME_MS = 60 * 60_000
@@ -14,9 +14,6 @@ const SECRET_BYTES = 24
 const MAX_URL_LENGTH = 2_000
 /** Spec: data/api/identity/definitions/request_email_validation.yaml. */
 const CLIENT_SECRET = /^[0-9a-zA-Z.=_-]{1,255}$/
-
-/** What an opened link allows, and nothing else. */
-export type EmailPurpose = 'register' | 'add' | 'reset'
 
 export interface EmailRequest {
   readonly purpose: EmailPurpose
@@ -102,10 +99,9 @@ export function createEmailValidation({
   async function send(row: EmailSessionRow, token: string | undefined, language: Language): Promise<void> {
     const owner = await accounts.thirdPartyIds.findOwner('email', row.address)
     const link = token === undefined ? undefined : `${linkBase()}?${new URLSearchParams({ token })}`
-    const purpose = row.purpose as EmailPurpose
     const home = await homeName()
     try {
-      await mail?.send({ to: row.address, ...mailText({ purpose, language, home, owner, link }) })
+      await mail?.send({ to: row.address, ...mailText({ purpose: row.purpose, language, home, owner, link }) })
     } catch (error) {
       logger.warn({ event: 'identity.mail_not_sent', why: error instanceof Error ? error.message : String(error) })
       throw new MatrixError('M_UNKNOWN', 502, 'The mail could not be sent')
@@ -113,7 +109,7 @@ export function createEmailValidation({
   }
 
   const linkOf = ({ purpose, address, nextLink }: EmailSessionRow): OpenLink => ({
-    purpose: purpose as EmailPurpose,
+    purpose,
     address,
     nextLink,
   })

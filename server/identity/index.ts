@@ -1,2 +1,3 @@
 /** The door of `identity/`: whether an address is really somebody's. */
-export { createEmailValidation, type EmailPurpose, type EmailValidation } from './email-validation.ts'
+export { createEmailValidation, type EmailValidation } from './email-validation.ts'
+export type { EmailPurpose } from './store.ts'

@@ -1,5 +1,5 @@
 /** What the mails say that carry a link, or that say why there is none. */
-import type { EmailPurpose } from './email-validation.ts'
+import type { EmailPurpose } from './store.ts'
 
 export type Language = 'en' | 'de'
 

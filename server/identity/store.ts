@@ -1,9 +1,11 @@
 import { collection } from '../store/index.ts'
 
+/** What an opened link allows, and nothing else. */
+export type EmailPurpose = 'register' | 'add' | 'reset'
+
 export type EmailSessionRow = {
   readonly sid: string
-  /** `register`, `add` or `reset`. */
-  readonly purpose: string
+  readonly purpose: EmailPurpose
   /** Canonical. */
   readonly address: string
   readonly clientSecretHash: string

@@ -82,10 +82,9 @@ export class DelayedEvents implements DelayedEventsOfUser {
     this.#endSubscription = core.announcer.onEvent((announcement) => this.#cancelOvertaken(announcement))
   }
 
-  /** Sends what came due while the server was down, and sets the clock for the rest. */
-  async resume(): Promise<void> {
+  /** Begins with what came due while the server was down, and sets the clock for the rest. */
+  resume(): void {
     this.#start()
-    await this.#running
   }
 
   async schedule(wish: DelayedWish): Promise<string> {

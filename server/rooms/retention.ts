@@ -128,6 +128,19 @@ export class Retention {
     return { ts: cutoff ?? NO_BOUNDS.ts, order: order ?? NO_BOUNDS.order }
   }
 
+  /** The same for each of these rooms that has any; none is opened. */
+  async boundsOfAll(roomIds: Iterable<string>): Promise<ReadonlyMap<string, Bounds>> {
+    const policies = await this.#store.home.range(roomPolicies, { index: 'roomId' })
+    const lifetimes = new Map(policies.map(({ roomId, maxMs }) => [roomId, maxMs]))
+    const all = new Map<string, Bounds>()
+    for (const roomId of roomIds) {
+      const ts = this.cutoff(lifetimes.get(roomId)) ?? NO_BOUNDS.ts
+      const order = this.#purgedBefore.get(roomId) ?? NO_BOUNDS.order
+      if (ts !== NO_BOUNDS.ts || order !== NO_BOUNDS.order) all.set(roomId, { ts, order })
+    }
+    return all
+  }
+
   /** The writes that keep the index of lifetimes up to date with the room's state. */
   policyOps(roomId: string, setting: KeptEvent | undefined): readonly Op[] {
     const maxMs = lifetimeIn(setting?.pdu.content)

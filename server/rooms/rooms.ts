@@ -42,7 +42,7 @@ import {
 import { roomsForReaders } from './readers.ts'
 import { type Reception, receive } from './receive/receive.ts'
 import { readReportable } from './reportable.ts'
-import { Retention } from './retention.ts'
+import { type Bounds, Retention } from './retention.ts'
 import { redactEvent, sendMessage, setState } from './send.ts'
 import { type Notice, requireMayDecline, sendNotice } from './server-notices.ts'
 import { roomChanges } from './store.ts'
@@ -81,6 +81,8 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   readonly delayed: DelayedEventsOfUser
   /** For how long messages are kept. */
   readonly retention: Pick<Retention, 'settings' | 'set'>
+  /** By room, what of its messages nobody is shown any more: those from before a time, or a place in the timeline. */
+  expired(): Promise<ReadonlyMap<string, Bounds>>
   /** Hides all messages from before an event, and purges them soon. @throws MatrixError 404 M_NOT_FOUND */
   purgeHistory(roomId: string, eventId: string): Promise<void>
   /** @returns the ID of the room that the ID or alias names */
@@ -230,6 +232,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     },
     delayed,
     retention: core.retention,
+    expired: () => core.retention.boundsOfAll(changes.keys()),
     purgeHistory: (roomId, eventId) => purge.purgeHistory(roomId, eventId),
     resolve: (roomIdOrAlias) => resolveRoom(core, roomIdOrAlias),
     join: (action) => members.join(core, open, action),
@@ -266,7 +269,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     receive: ({ roomId, json, from }) => open.use(roomId, (room) => receive(core, room, { json, from })),
     async resume() {
       await chores.resume()
-      await delayed.resume()
+      delayed.resume()
       purge.start()
     },
     async choresDone() {

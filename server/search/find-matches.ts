@@ -89,7 +89,8 @@ async function walk(
       from = row.id
       const value = group?.key === 'room_id' ? row.roomId : row.sender
       if (group && value !== group.value) continue
-      if (!wish.keys.has(row.key) || !wish.isRoomWanted(row.roomId) || !wish.isSenderWanted(row.sender, row.key)) continue
+      if (!wish.keys.has(row.key) || !wish.isRoomWanted(row.roomId) || !wish.isSenderWanted(row.sender, row.key))
+        continue
       candidates.push(row)
       if (candidates.length === BLOCK) return { candidates, next: from }
     }

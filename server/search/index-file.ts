@@ -117,7 +117,10 @@ export class IndexFile implements Disposable {
   }
 
   /** Removes messages of a room from before a time or a place. @returns false where there may be more of them */
-  removeBefore(bounds: { readonly roomId: string; readonly ts: number; readonly order: number }, limit: number): boolean {
+  removeBefore(
+    bounds: { readonly roomId: string; readonly ts: number; readonly order: number },
+    limit: number,
+  ): boolean {
     const rows = this.#sql(
       `SELECT id, terms FROM entries WHERE roomId = ? AND key = 'content.body' AND (ts < ? OR place < ?) LIMIT ?`,
     ).all(bounds.roomId, atLeast(bounds.ts), atLeast(bounds.order), limit)

@@ -1,8 +1,8 @@
 /** The door of `search/`: finding what was said in rooms. Spec: client-server-api §Server Side Search. */
 import type { AccountsForReaders } from '../accounts/index.ts'
+import type { Rooms } from '../rooms/index.ts'
 import { Indexer, type IndexerParts } from './indexer.ts'
 import { type SearchWish, search } from './search.ts'
-import type { Rooms } from '../rooms/index.ts'
 
 export interface Search extends AsyncDisposable {
   /** @returns the reply as JSON text. @throws MatrixError 400 M_INVALID_PARAM for a `nextBatch` that is no token of ours */

@@ -182,7 +182,8 @@ function groupsOf({ results, next }: Page, groupBy: readonly GroupKey[]): Record
       if (known) known.results.push(event.eventId)
       else {
         // A page that is of one group already cannot be of another one, too.
-        const nextBatch = next && (!next.group || next.group.key === key) && batchToken({ ...next, group: { key, value } })
+        const nextBatch =
+          next && (!next.group || next.group.key === key) && batchToken({ ...next, group: { key, value } })
         const token = typeof nextBatch === 'string' && { next_batch: nextBatch }
         byValue.set(value, { order: byValue.size + 1, results: [event.eventId], ...token })
       }

@@ -69,7 +69,7 @@ async function childrenOf(
 ): Promise<{ readonly rooms: ReadonlySet<string>; readonly stamp: string }> {
   const rooms = new Set<string>()
   const versions: number[] = []
-  for (const spaceId of spaces) {
+  for (const spaceId of new Set(spaces)) {
     if (memberships.get(spaceId)?.membership !== 'join') continue
     const children = await cache.childrenOf(spaceId)
     versions.push(versionOf(children))

@@ -1,6 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { registerAdmin } from '../support/admin.ts'
 import { formBrowser } from '../support/form-browser.ts'
+import { keptStore } from '../support/kept-store.ts'
 import { manualClock } from '../support/manual-clock.ts'
 import { type Person, startTestServer, type TestServer } from '../support/test-server.ts'
 
@@ -44,6 +45,7 @@ describe('client-server-api §Token-authenticated registration', () => {
     expect(await empty.api().post(REGISTER, { username: 'eve', password })).toMatchObject(forbidden)
     expect(await empty.api().get(AVAILABLE, { username: 'eve' })).toMatchObject(forbidden)
     expect(await empty.api().get(VALIDITY, { token: 'ABCD' })).toMatchObject(forbidden)
+    expect((await empty.api().get('/_hearth/client/v1/home')).body).toMatchObject({ registration: 'closed' })
     const auth = { type: STAGE, token: 'ABCD-EFGH-JKLM-NPQR' }
     expect(await empty.api().post(REGISTER, { username: 'eve', password, auth })).toMatchObject(forbidden)
   })
@@ -52,6 +54,7 @@ describe('client-server-api §Token-authenticated registration', () => {
     const { token } = await newToken({ note: 'Grandma' })
     expect(token).toMatch(/^[0-9A-Za-z._~-]{1,64}$/)
     expect(await isValid(token)).toEqual({ valid: true })
+    expect((await server.api().get('/_hearth/client/v1/home')).body).toMatchObject({ registration: 'token' })
     const first = await server.api().post(REGISTER, { username: 'grandma', password })
     expect(first).toMatchObject({ status: 401, body: { flows: [{ stages: [STAGE] }] } })
 
@@ -148,25 +151,21 @@ describe('client-server-api §Token-authenticated registration', () => {
   )
 
   it('keeps tokens and their uses over a restart', async () => {
-    const { mkdtemp, rm } = await import('node:fs/promises')
-    const { tmpdir } = await import('node:os')
-    const { join: at } = await import('node:path')
-    const dataDir = await mkdtemp(at(tmpdir(), 'hearth-'))
+    const openStore = keptStore()
     let token: string
     {
-      await using one = await startTestServer({ config: closed, dataDir })
+      await using one = await startTestServer({ config: closed, openStore })
       const admin = await registerAdmin(one, 'root')
       token = (await admin.api.post<{ token: string }>(TOKENS, { uses_allowed: 2 })).body.token
       const auth = { type: STAGE, token }
       expect((await one.api().post(REGISTER, { username: 'ann', password, auth })).status).toBe(200)
     }
     {
-      await using two = await startTestServer({ config: closed, dataDir })
+      await using two = await startTestServer({ config: closed, openStore })
       const auth = { type: STAGE, token }
       expect((await two.api().post(REGISTER, { username: 'bob', password, auth })).status).toBe(200)
       expect((await two.api().post(REGISTER, { username: 'cem', password, auth })).status).toBe(403)
     }
-    await rm(dataDir, { recursive: true })
   })
 })
 

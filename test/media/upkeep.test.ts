@@ -1,5 +1,5 @@
 import { createHash } from 'node:crypto'
-import { mkdir, writeFile } from 'node:fs/promises'
+import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { Rig } from '../process/server-process.ts'
@@ -88,6 +88,13 @@ describe('uploads after SIGKILL', () => {
     const { body: usage } = await api.get<{ files: number; bytes: number; media: { content_uri: string }[] }>(path)
     expect(usage.files).toBe(usage.media.length)
     expect(usage.bytes).toBe(usage.files * 40_000)
-    expect(usage.media.map(({ content_uri }) => content_uri)).toEqual(expect.arrayContaining([...confirmed.keys()]))
+    const uris = usage.media.map(({ content_uri }) => content_uri)
+    expect(uris).toEqual(expect.arrayContaining([...confirmed.keys()]))
+    const known = uris.map((uri) => uri.split('/').at(-1)).sort()
+    const names = async () => {
+      const entries = await readdir(join(rig.dataDir, 'media', 'media'), { recursive: true, withFileTypes: true })
+      return entries.flatMap((entry) => (entry.isFile() ? [entry.name] : [])).sort()
+    }
+    await expect.poll(names, { timeout: 20_000 }).toEqual(known)
   })
 })

@@ -64,6 +64,15 @@ describe('previews of pages, some of them slow on purpose', () => {
     expect(web.seen.length).toBeLessThanOrEqual(4)
   })
 
+  it('go without a picture that does not come in time', async () => {
+    const { previews, outbound } = await open(1_000)
+    await using _outbound = outbound
+    await using _previews = previews
+    web.pages.set('/silent.png', () => {})
+    web.pages.set('/page', sends('<title>Page</title><meta property="og:image" content="/silent.png">'))
+    expect(await previews.get(`${web.url}/page`, undefined)).toEqual({ 'og:title': 'Page' })
+  })
+
   it('are kept over a restart', async () => {
     web.pages.set('/kept', sends('<title>Kept</title>'))
     for (let start = 0; start < 2; start += 1) {

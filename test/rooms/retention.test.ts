@@ -184,17 +184,22 @@ describe('MSC1763 message retention', () => {
 
   it('purges by hand up to an event: hidden at once, off the disk soon, also over a restart', async () => {
     const roomId = await newRoom()
-    for (let i = 0; i < 100; i += 1) await say(roomId, `secret ${i}`)
+    const secrets: string[] = []
+    for (let i = 0; i < 100; i += 1) secrets.push(await say(roomId, `secret ${i}`))
     await name(roomId, 'stays')
     const eventId = await say(roomId, 'kept')
+    const told: string[] = []
+    t.rooms.onPurged(({ eventIds }) => told.push(...eventIds))
     await t.rooms.purgeHistory(roomId, eventId)
     expect(await seen(roomId)).toEqual(['kept'])
     t = await t.reopen()
     expect(await seen(roomId)).toEqual(['kept'])
+    t.rooms.onPurged(({ eventIds }) => told.push(...eventIds))
     await t.rooms.resume()
     await t.rooms.choresDone()
     expect(await isOnDisk(roomId, 'secret')).toBe(false)
     expect(await isOnDisk(roomId, 'kept')).toBe(true)
+    expect(told).toEqual(secrets)
     using view = await t.rooms.open(roomId)
     expect(view.state.get('m.room.name')?.pdu.content).toEqual({ name: 'stays' })
     await expect(t.rooms.purgeHistory(roomId, '$unknown')).rejects.toMatchObject({ status: 404 })

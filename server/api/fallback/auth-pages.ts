@@ -9,7 +9,7 @@ import { type Html, html } from '../oauth/html.ts'
 import { credentialFields } from '../oauth/login-pages.ts'
 import { agreesTo, termsFields, tokenField } from '../oauth/new-account-pages.ts'
 import { hidden, type PageScript } from '../oauth/page.ts'
-import type { FallbackDesk } from './index.ts'
+import type { FallbackDesk } from './desk.ts'
 import { type Guest, showTo } from './reader.ts'
 
 /** The specification's own words, which clients wait for. */

@@ -6,7 +6,7 @@ import { readForm } from '../oauth/form.ts'
 import { html } from '../oauth/html.ts'
 import { formTargetOf, hidden, redirect } from '../oauth/page.ts'
 import type { TextKey } from '../oauth/texts.ts'
-import type { FallbackDesk } from './index.ts'
+import type { FallbackDesk } from './desk.ts'
 import { type Guest, showTo } from './reader.ts'
 
 const hints: Readonly<Record<EmailPurpose, TextKey>> = {

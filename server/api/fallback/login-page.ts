@@ -9,7 +9,7 @@ import { credentialFields } from '../oauth/login-pages.ts'
 import { hidden, type PageScript } from '../oauth/page.ts'
 import { failureText } from '../oauth/visit.ts'
 import { sessionReply, sessionRequestOf } from '../session-reply.ts'
-import type { FallbackDesk } from './index.ts'
+import type { FallbackDesk } from './desk.ts'
 import { type Guest, showTo } from './reader.ts'
 
 /** The answer stands in the page as data, so that the script is the same for all and the policy can name it. */

@@ -4,7 +4,7 @@ import { html } from '../oauth/html.ts'
 import { type PageContent, page, type Reader } from '../oauth/page.ts'
 import { languageOf, type Say, sayIn } from '../oauth/texts.ts'
 import { failureText } from '../oauth/visit.ts'
-import type { FallbackDesk } from './index.ts'
+import type { FallbackDesk } from './desk.ts'
 
 /** Somebody at a page that needs no cookie: what it does is allowed by a session, a token or a password in the form itself. */
 export interface Guest extends Reader {

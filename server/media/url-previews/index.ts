@@ -17,8 +17,8 @@ const MAX_PAGE_BYTES = 1024 * 1024
 const MAX_IMAGE_BYTES = 5 * 1024 * 1024
 /** Pictures that are tried, where the first ones are none. */
 const MAX_IMAGES_TRIED = 2
-/** For the page, and again for its pictures. */
-const TIMEOUT_MS = 10_000
+/** For the page and its pictures together. */
+const TIMEOUT_MS = 12_000
 const FETCHED_AT_ONCE = 4
 const MAX_WAITING = 40
 const FRESH_MS = { usual: 3_600_000, least: 600_000, most: 24 * 3_600_000, failed: 300_000 } as const
@@ -72,7 +72,8 @@ export function createUrlPreviews(deps: {
     }
   }
 
-  const wish = () => ({ timeoutMs, signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutMs)]) })
+  const timeLimits = () => ({ timeoutMs, signal: AbortSignal.any([stopping.signal, AbortSignal.timeout(timeoutMs)]) })
+  type TimeLimits = ReturnType<typeof timeLimits>
 
   /** @returns its part of the answer, or `undefined` for what is no picture that we decode */
   async function keepImage({ body }: Fetched) {
@@ -102,25 +103,26 @@ export function createUrlPreviews(deps: {
     }
   }
 
-  async function findImage(urls: readonly string[]) {
+  async function findImage(urls: readonly string[], time: TimeLimits) {
     for (const text of urls.slice(0, MAX_IMAGES_TRIED)) {
       try {
         const url = webUrl(text)
         const accept = 'image/webp, image/png, image/jpeg, image/gif, image/avif'
         // One byte more than is kept tells what is too long.
-        const fetched = url && (await fetchBounded(outbound, url, { ...wish(), accept, maxBytesOf: imageBytes }))
+        const fetched = url && (await fetchBounded(outbound, url, { ...time, accept, maxBytesOf: imageBytes }))
         const kept = fetched && (await keepImage(fetched))
         if (kept) return kept
       } catch (cause) {
-        // A preview without a picture is better than none.
-        if (!(cause instanceof RemoteError)) throw cause
+        // A preview without a picture is better than none, unless it is our stop that takes it.
+        if (!(cause instanceof RemoteError) || stopping.signal.aborted) throw cause
       }
     }
     return undefined
   }
 
   async function look(url: URL): Promise<{ answer: Answer; imageId: string | null; freshMs: number }> {
-    const page = await fetchBounded(outbound, url, { ...wish(), accept: 'text/html, */*;q=0.5', maxBytesOf })
+    const time = timeLimits()
+    const page = await fetchBounded(outbound, url, { ...time, accept: 'text/html, */*;q=0.5', maxBytesOf })
     const freshMs = freshMsOf(page.headers['cache-control'])
     if (page.type.startsWith('image/')) {
       const kept = await keepImage(page)
@@ -130,7 +132,7 @@ export function createUrlPreviews(deps: {
     }
     if (page.body.length === 0) return { answer: {}, imageId: null, freshMs }
     const { og, imageUrls } = await readPage(decodeText(page.body, page.headers['content-type']), page.url)
-    const kept = await findImage(imageUrls)
+    const kept = await findImage(imageUrls, time)
     return { answer: { ...og, ...kept?.answer }, imageId: kept?.imageId ?? null, freshMs }
   }
 

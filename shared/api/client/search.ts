@@ -39,11 +39,7 @@ export const search = endpoint({
           search_term: Type.String(),
           keys: Type.Optional(
             Type.Array(
-              Type.Union([
-                Type.Literal('content.body'),
-                Type.Literal('content.name'),
-                Type.Literal('content.topic'),
-              ]),
+              Type.Union([Type.Literal('content.body'), Type.Literal('content.name'), Type.Literal('content.topic')]),
             ),
           ),
           filter: Type.Optional(RoomEventFilter),

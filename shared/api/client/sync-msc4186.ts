@@ -10,8 +10,10 @@ const PREFIX = '/_matrix/client/unstable/org.matrix.simplified_msc3575'
 /** What `/versions` calls it. */
 export const SLIDING_SYNC_FEATURE = 'org.matrix.simplified_msc3575'
 
-/** Elements of one `required_state`. */
+/** Bounds of our own, far above what clients in use send: each room may have to be held against all of them. */
 const MAX_REQUIRED_STATE = 500
+const MAX_FILTER_ITEMS = 200
+const MAX_RANGES = 20
 
 /** `*` stands for any; `$LAZY` and `$ME` for keys of members. */
 const StatePair = Type.Tuple([Type.String(), Type.String()])
@@ -33,23 +35,23 @@ const RoomConfig = Type.Object({
 const RoomType = Type.Union([Type.String(), Type.Null()])
 const Filters = Type.Object({
   is_dm: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
-  spaces: Type.Optional(Type.Array(Type.String())),
+  spaces: Type.Optional(Type.Array(Type.String(), { maxItems: MAX_FILTER_ITEMS })),
   is_encrypted: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
   is_invite: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
   /** The newer name of `is_invite`. */
   is_invited: Type.Optional(Type.Union([Type.Boolean(), Type.Null()])),
-  room_types: Type.Optional(Type.Array(RoomType)),
-  not_room_types: Type.Optional(Type.Array(RoomType)),
+  room_types: Type.Optional(Type.Array(RoomType, { maxItems: MAX_FILTER_ITEMS })),
+  not_room_types: Type.Optional(Type.Array(RoomType, { maxItems: MAX_FILTER_ITEMS })),
   room_name_like: Type.Optional(Type.String()),
-  tags: Type.Optional(Type.Array(Type.String())),
-  not_tags: Type.Optional(Type.Array(Type.String())),
+  tags: Type.Optional(Type.Array(Type.String(), { maxItems: MAX_FILTER_ITEMS })),
+  not_tags: Type.Optional(Type.Array(Type.String(), { maxItems: MAX_FILTER_ITEMS })),
 })
 const Range = Type.Tuple([Type.Integer({ minimum: 0 }), Type.Integer({ minimum: 0 })])
 const List = Type.Intersect([
   RoomConfig,
   Type.Object({
     /** First and last index, both within; without any, all rooms. */
-    ranges: Type.Optional(Type.Array(Range, { maxItems: 100 })),
+    ranges: Type.Optional(Type.Array(Range, { maxItems: MAX_RANGES })),
     /** The newer form of `ranges`. */
     range: Type.Optional(Range),
     filters: Type.Optional(Type.Union([Filters, Type.Null()])),

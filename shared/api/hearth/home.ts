@@ -24,7 +24,8 @@ export const getHome = endpoint({
     name: Type.Union([Type.String(), Type.Null()]),
     /** Whether somebody has an account here. */
     claimed: Type.Boolean(),
-    registration: Type.Union([Type.Literal('open'), Type.Literal('closed')]),
+    /** `token`: for those who have a registration token. */
+    registration: Type.Enum(['open', 'token', 'closed']),
     server_name: Type.String(),
   }),
   errors: {},

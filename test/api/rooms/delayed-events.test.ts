@@ -226,6 +226,23 @@ describe('MSC4140 delayed events', () => {
     })
   })
 
+  it('sends nothing for who is deactivated meanwhile', async () => {
+    await scheduled(bob, { delay_ms: 1_000, content: text('from beyond') })
+    const path = '/_matrix/client/v3/account/deactivate'
+    const { session } = (await bob.api.post<{ session: string }>(path, {})).body
+    const auth = {
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user: 'bob' },
+      password: 'password of bob',
+      session,
+    }
+    expect((await bob.api.post(path, { auth })).status).toBe(200)
+    const marker = await scheduled(alice, { delay_ms: 1_000, content: text('after it') })
+    clock.advance(1_000)
+    await finalised(alice, marker)
+    expect(await bodies(alice, roomId)).toEqual(['after it'])
+  })
+
   it('keeps finalised events for a week', async () => {
     const delayId = await scheduled(alice, { delay_ms: 1_000, content: text('done') })
     await manage(alice, delayId, 'cancel')

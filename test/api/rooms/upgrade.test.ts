@@ -113,6 +113,33 @@ describe('client-server-api §Room Upgrades', () => {
     expect((await join(bob, newId)).status).toBe(200)
   })
 
+  it('carries all over for whoever may upgrade, and leaves them the power that they had', async () => {
+    const roomId = await newRoom(alice, { preset: 'public_chat', room_version: '11', name: 'Shared' })
+    await join(bob, roomId)
+    const { body: levels } = await getState(alice, roomId, 'm.room.power_levels')
+    const events = { ...(levels.events as object), 'm.room.tombstone': 0 }
+    await setState(alice, roomId, 'm.room.power_levels', { ...levels, events })
+    const newId = await upgraded(bob, roomId, { new_version: '10' })
+    expect((await getState(bob, newId, 'm.room.name')).body).toEqual({ name: 'Shared' })
+    const { body: carried } = await getState(bob, newId, 'm.room.power_levels')
+    expect(carried.users).toEqual({ [alice.userId]: 100 })
+    expect((await setState(bob, newId, 'm.room.name', { name: 'Mine' })).status).toBe(403)
+    // Bob may not change the old room's levels; it is replaced all the same.
+    expect((await getState(bob, roomId, 'm.room.tombstone')).body.replacement_room).toBe(newId)
+  })
+
+  it('lets in the invited where the new version does not know the join rule', async () => {
+    const join_rules = { join_rule: 'restricted', allow: [{ type: 'm.room_membership', room_id: '!x:hearth.test' }] }
+    const roomId = await newRoom(alice, {
+      room_version: '8',
+      initial_state: [{ type: 'm.room.join_rules', content: join_rules }],
+    })
+    const newer = await upgraded(alice, roomId, { new_version: '12' })
+    expect((await getState(alice, newer, 'm.room.join_rules')).body).toEqual(join_rules)
+    const older = await upgraded(alice, newer, { new_version: '7' })
+    expect((await getState(alice, older, 'm.room.join_rules')).body).toEqual({ join_rule: 'invite' })
+  })
+
   it('moves aliases and the listing in the directory', async () => {
     const roomId = await newRoom(alice, { visibility: 'public', room_alias_name: 'old', room_version: '11' })
     await alice.api.put(`/_matrix/client/v3/directory/room/${e('#second:hearth.test')}`, { room_id: roomId })
