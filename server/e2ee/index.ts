@@ -3,15 +3,14 @@ import type { Environment } from '../observe/environment.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import type { Store } from '../store/index.ts'
 import { CrossSigning } from './cross-signing.ts'
-import { DeviceIdentities, type QueriedKeys } from './device-keys.ts'
+import { DeviceIdentities } from './device-keys.ts'
 import { DeviceLists } from './device-list.ts'
 import { KeyBackup } from './key-backup.ts'
 import { type NamedKey, OneTimeKeys } from './one-time-keys.ts'
 import { ToDevice, type ToDeviceMessage } from './to-device.ts'
 
-export type { CrossSigningUpload } from './cross-signing.ts'
-export type { BackedUpSession, BackupState, Scope, Sessions } from './key-backup.ts'
-export type { NamedKey, QueriedKeys, ToDeviceMessage }
+export type { BackedUpSession } from './key-backup.ts'
+export type { NamedKey, ToDeviceMessage }
 
 /** What slices above (sync) may ask of e2ee. */
 export interface E2eeForReaders {

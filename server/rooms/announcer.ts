@@ -14,11 +14,6 @@ export interface Forgotten {
   readonly position: number
 }
 
-interface Purged {
-  readonly roomId: string
-  readonly eventIds: readonly string[]
-}
-
 /**
  * Tells of events after their commit, in the order of positions, and knows which commits are under way, so that nobody who
  * reads the store's position sees memory that lags behind it.
@@ -29,7 +24,6 @@ export class Announcer {
   readonly #issued: Issued[] = []
   readonly #listeners = new Set<(announcement: EventAnnouncement) => void>()
   readonly #forgetListeners = new Set<(change: Forgotten) => void>()
-  readonly #purgeListeners = new Set<(change: Purged) => void>()
 
   constructor(store: Store, logger: Logger) {
     this.#store = store
@@ -74,15 +68,6 @@ export class Announcer {
   onForgotten(listener: (change: Forgotten) => void): () => void {
     this.#forgetListeners.add(listener)
     return () => this.#forgetListeners.delete(listener)
-  }
-
-  onPurged(listener: (change: Purged) => void): () => void {
-    this.#purgeListeners.add(listener)
-    return () => this.#purgeListeners.delete(listener)
-  }
-
-  announcePurged(change: Purged): void {
-    for (const listener of this.#purgeListeners) listener(change)
   }
 
   announceForgotten(change: Forgotten): void {

@@ -153,8 +153,6 @@ export interface RoomsForReaders {
   open(roomId: string): Promise<RoomView>
   /** @returns a function that ends the subscription */
   onEvent(listener: (announcement: EventAnnouncement) => void): () => void
-  /** The contents of messages are gone from the disk for good; whoever keeps a copy has to let go of it. */
-  onPurged(listener: (change: { readonly roomId: string; readonly eventIds: readonly string[] }) => void): () => void
   /** A user forgot a room (`position`), so that their other clients hear of it. */
   onForgotten(listener: (change: { userId: string; roomId: string; position: number }) => void): () => void
 }

@@ -197,9 +197,6 @@ export class Purge {
         room.reader.forget(event.eventId)
         room.recent.replace(event)
       }
-      if (gone.length > 0) {
-        this.#core.announcer.announcePurged({ roomId: room.roomId, eventIds: gone.map(({ eventId }) => eventId) })
-      }
       return slice.isDone
     })
   }

@@ -95,7 +95,6 @@ export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForRead
       return rooms.use(roomId, (room) => new KeptRoomView(core, room))
     },
     onEvent: (listener) => announcer.onEvent(listener),
-    onPurged: (listener) => announcer.onPurged(listener),
     onForgotten: (listener) => announcer.onForgotten(listener),
   }
 }

@@ -13,6 +13,7 @@ import { makeRoom, newRoomId, requireRoomVersion } from './make-room.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { buildOnHead, propose, proposeBuilt } from './propose.ts'
+import { publicRoomOf, publishedRow } from './published-rooms.ts'
 import { carriedBans, carriedCreateContent, carriedPowerLevels, carriedState } from './replacement-state.ts'
 import { setMembership } from './set-membership.ts'
 import { type AliasRow, aliases, publishedRooms, roomIndex } from './store.ts'
@@ -83,13 +84,13 @@ async function replace(
     const named = lastKnown === undefined ? predecessor : { ...predecessor, event_id: lastKnown }
     const newRoom = await makeReplacement(core, rooms, old, upgrade, named)
     const tombstone = await buildOnHead(core, old, tombstoneWish(userId, newRoom))
-    return { newRoom, durable: await retire(core, old, upgrade, newRoom, tombstone) }
+    return { newRoom, durable: await retire(core, rooms, old, { userId, newRoom, tombstone }) }
   }
   const newRoom = newRoomId(core)
   const tombstone = await buildOnHead(core, old, tombstoneWish(userId, newRoom))
   const named = { ...predecessor, event_id: tombstone.built.event.eventId }
   await makeReplacement(core, rooms, old, upgrade, named, newRoom)
-  return { newRoom, durable: await retire(core, old, upgrade, newRoom, tombstone) }
+  return { newRoom, durable: await retire(core, rooms, old, { userId, newRoom, tombstone }) }
 }
 
 /** @throws MatrixError 403 M_FORBIDDEN */
@@ -142,7 +143,8 @@ function makeReplacement(
       predecessor,
     },
     ...(roomId !== undefined && { roomId }),
-    isPublished: old.isPublished,
+    // It is listed when the old one no longer is.
+    isPublished: false,
     async stageRest(room) {
       for (const { type, stateKey, content } of carriedState(before, rules)) {
         await propose(core, room, { type, sender: userId, stateKey, content })
@@ -181,31 +183,62 @@ function canonicalAliasOf(core: RoomsCore, old: OpenRoom, which: 'ours' | 'other
   }
 }
 
-/** The tombstone, and with it all that leads elsewhere from now on. @returns when the last of it is durable */
+/** The tombstone, and in one commit with it all that leads elsewhere from now on. @returns what is to be durable */
 async function retire(
   core: RoomsCore,
+  rooms: OpenRooms,
   old: OpenRoom,
-  { userId }: Upgrade,
-  newRoom: string,
-  { built, before }: Awaited<ReturnType<typeof buildOnHead>>,
-): Promise<Promise<unknown>[]> {
+  retirement: {
+    readonly userId: string
+    readonly newRoom: string
+    readonly tombstone: Awaited<ReturnType<typeof buildOnHead>>
+  },
+): Promise<readonly Promise<unknown>[]> {
+  const { userId, newRoom, tombstone } = retirement
+  // Held until the disk says what its place in memory says.
+  const successor = await rooms.hold(newRoom)
+  const release = (): void => successor?.[Symbol.dispose]()
   const rows = await core.store.home.range(aliases, { index: 'roomId', from: old.roomId, to: `${old.roomId}\u0000` })
-  const ops: Op[] = rows.map((row) => put(aliases, { ...row, roomId: newRoom }))
-  const wasPublished = old.isPublished
-  old.isPublished = false
-  if (wasPublished) ops.push(put(roomIndex, old.row), remove(publishedRooms, old.roomId))
+  const moved = rows.map((row) => put(aliases, { ...row, roomId: newRoom }))
+  const listing = old.isPublished && successor ? passListing(old, successor.room) : undefined
   const durable: Promise<unknown>[] = []
-  const { durable: buried } = await proposeBuilt(core, old, built, before, { ops: () => ops })
-  // The room lists itself again where the commit fails; whoever waits for it hears of that, too.
-  buried.catch(() => {
-    old.isPublished = wasPublished
-  })
-  durable.push(buried)
+  try {
+    const ops = [...moved, ...(listing?.ops ?? [])]
+    const { durable: buried } = await proposeBuilt(core, old, tombstone.built, tombstone.before, { ops: () => ops })
+    buried.catch(() => listing?.takeBack()).then(release, release)
+    durable.push(buried)
+  } catch (error) {
+    listing?.takeBack()
+    release()
+    throw error
+  }
   const remaining = canonicalAliasOf(core, old, 'others')
   if (remaining) durable.push(...(await ifAllowed(core, old, userId, 'm.room.canonical_alias', remaining)))
   const silent = silencedLevels(old)
   if (silent) durable.push(...(await ifAllowed(core, old, userId, 'm.room.power_levels', silent)))
   return durable
+}
+
+/** Takes the old room's place in the directory for the new one. Whoever does not commit it has to take it back. */
+function passListing(
+  old: OpenRoom,
+  successor: OpenRoom,
+): { readonly ops: readonly Op[]; readonly takeBack: () => void } {
+  old.isPublished = false
+  successor.isPublished = true
+  const { state, joined } = successor.head
+  return {
+    ops: [
+      put(roomIndex, old.row),
+      remove(publishedRooms, old.roomId),
+      put(roomIndex, successor.row),
+      put(publishedRooms, publishedRow(publicRoomOf(successor.roomId, state, joined.size))),
+    ],
+    takeBack() {
+      old.isPublished = true
+      successor.isPublished = false
+    },
+  }
 }
 
 /** Sets state that the upgrade goes on without. */

@@ -2,11 +2,13 @@
  * The file of the search index, `search.sqlite`: words of events, and how far each room was read. All in it is made from the rooms
  * and can be made anew.
  */
-import { rm } from 'node:fs/promises'
+import { open, rm } from 'node:fs/promises'
 import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /** Of another format the file is thrown away. */
 const FORMAT = 1
+/** After so many commits they are moved from the log into the file: about 4 MB. */
+const COMMITS_PER_CHECKPOINT = 64
 /** An entry's ID is its time and a number, so that the order of IDs, by which FTS5 reads, is that of time. */
 const ENTRIES_PER_MS = 1_024
 const LATEST_MS = 2 ** 43 - 1
@@ -62,13 +64,16 @@ const SCHEMA = `
 type EntryRow = Omit<Match, 'order'> & { readonly place: number }
 const matchOf = ({ place, ...row }: EntryRow): Match => ({ ...row, order: place })
 
-export class IndexFile implements Disposable {
+export class IndexFile implements AsyncDisposable {
   readonly #db: DatabaseSync
+  readonly #path: string
   readonly #statements = new Map<string, StatementSync>()
   #hasErased = true
+  #commits = 0
 
-  private constructor(db: DatabaseSync) {
+  private constructor(db: DatabaseSync, path: string) {
     this.#db = db
+    this.#path = path
   }
 
   /** Opens the file, or begins a new one where there is none that can be read. */
@@ -76,12 +81,12 @@ export class IndexFile implements Disposable {
     // SQLite is not loaded before there is something to search.
     const { DatabaseSync } = await import('node:sqlite')
     const known = tryOpen(() => new DatabaseSync(path))
-    if (known) return new IndexFile(known)
+    if (known) return new IndexFile(known, path)
     await IndexFile.remove(path)
     const db = new DatabaseSync(path)
     prepare(db)
     db.exec(`BEGIN; ${SCHEMA} COMMIT`)
-    return new IndexFile(db)
+    return new IndexFile(db, path)
   }
 
   static async remove(path: string): Promise<void> {
@@ -94,6 +99,7 @@ export class IndexFile implements Disposable {
     try {
       work()
       this.#db.exec('COMMIT')
+      this.#commits += 1
     } catch (error) {
       this.#db.exec('ROLLBACK')
       throw error
@@ -168,16 +174,35 @@ export class IndexFile implements Disposable {
     return (rows as unknown as readonly EntryRow[]).map(matchOf)
   }
 
-  /** What was removed is then nowhere in the file, nor in the one beside it that SQLite writes first. */
-  forgetErased(): void {
-    if (!this.#hasErased) return
-    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
-    this.#hasErased = false
+  /**
+   * What was removed is then nowhere in the file, nor in the log beside it. Nothing may be written meanwhile.
+   */
+  async forgetErased(): Promise<void> {
+    if (this.#hasErased) await this.#checkpoint()
   }
 
-  [Symbol.dispose](): void {
-    this.#statements.clear()
-    this.#db.close()
+  /** Keeps the log short. Nothing may be written meanwhile. */
+  async tidy(): Promise<void> {
+    if (this.#commits >= COMMITS_PER_CHECKPOINT) await this.#checkpoint()
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      await this.#checkpoint()
+    } finally {
+      this.#statements.clear()
+      this.#db.close()
+    }
+  }
+
+  /** Waits for the disk in Node's threads, since SQLite would wait in ours: the log is synced before it is copied, the file before it ends. */
+  async #checkpoint(): Promise<void> {
+    await sync(`${this.#path}-wal`)
+    this.#db.exec('PRAGMA wal_checkpoint(PASSIVE)')
+    await sync(this.#path)
+    this.#db.exec('PRAGMA wal_checkpoint(TRUNCATE)')
+    this.#hasErased = false
+    this.#commits = 0
   }
 
   #erase({ id, terms }: Record<string, unknown>): void {
@@ -209,11 +234,19 @@ export class IndexFile implements Disposable {
 /** SQLite takes no infinities for integers. */
 const atLeast = (n: number): number => Math.max(n, Number.MIN_SAFE_INTEGER)
 
-/** A power cut may lose the newest commits, each whole; the rooms are then read from an earlier place. */
+async function sync(path: string): Promise<void> {
+  await using file = await open(path, 'r+')
+  await file.datasync()
+}
+
+/**
+ * A power cut may lose the newest commits, each whole; the rooms are then read from an earlier place. For that, SQLite need not
+ * sync anything itself: see `#checkpoint`.
+ */
 function prepare(db: DatabaseSync): void {
   db.exec(`
-    PRAGMA journal_mode = WAL; PRAGMA synchronous = NORMAL; PRAGMA secure_delete = ON; PRAGMA temp_store = MEMORY;
-    PRAGMA journal_size_limit = 4194304
+    PRAGMA journal_mode = WAL; PRAGMA synchronous = OFF; PRAGMA wal_autocheckpoint = 0; PRAGMA secure_delete = ON;
+    PRAGMA temp_store = MEMORY
   `)
 }
 

@@ -20,7 +20,7 @@ const EXPIRY_MS = 60 * 60_000
 const MAX_WAIT_MS = 2_000
 /** Written in one go at most: events, and characters. It keeps the thread a few milliseconds. */
 const SLICE = 32
-const SLICE_TEXT = 16_384
+const SLICE_TEXT = 4_096
 /** SQLite's codes for a file that is broken, or is none. */
 const BROKEN: ReadonlySet<unknown> = new Set([11, 26])
 
@@ -38,6 +38,7 @@ export class Indexer implements AsyncDisposable {
   readonly #unsubscribe: () => void
   /** Rooms with news. */
   readonly #changed = new Set<string>()
+  readonly #gone = new Set<string>()
   readonly #progress = new Map<string, Progress>()
   #opening: Promise<IndexFile> | undefined
   #pass: Promise<void> | undefined
@@ -69,13 +70,10 @@ export class Indexer implements AsyncDisposable {
     return this.#file()
   }
 
-  /** Takes out events that turned out not to be there any more. */
-  async drop(eventIds: readonly string[]): Promise<void> {
-    const file = await this.#file()
-    file.write(() => {
-      for (const eventId of eventIds) file.remove(eventId)
-    })
-    file.forgetErased()
+  /** Takes out, soon, events that turned out not to be there any more. */
+  drop(eventIds: readonly string[]): void {
+    for (const eventId of eventIds) this.#gone.add(eventId)
+    if (eventIds.length > 0) this.#wakeIn(DELAY_MS)
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -85,7 +83,7 @@ export class Indexer implements AsyncDisposable {
     this.#cancelExpiry?.()
     await this.#pass
     const file = await this.#opening?.catch(() => undefined)
-    file?.[Symbol.dispose]()
+    await file?.[Symbol.asyncDispose]()
   }
 
   #wakeIn(delayMs: number): void {
@@ -112,7 +110,7 @@ export class Indexer implements AsyncDisposable {
         if (this.#progress.get(roomId)?.position !== rooms.lastChange(roomId)) this.#changed.add(roomId)
       }
       // Rooms that are there no more.
-      for (const roomId of new Set(this.#progress.keys()).difference(new Set(known))) this.#changed.add(roomId)
+      for (const roomId of this.#progress.keys()) if (rooms.lastChange(roomId) === 0) this.#changed.add(roomId)
       return file
     } catch (error) {
       this.#opening = undefined
@@ -148,7 +146,8 @@ export class Indexer implements AsyncDisposable {
         }
       }
       if (!this.#cancelExpiry) await this.#expire(file)
-      file.forgetErased()
+      await this.#removeGone(file)
+      await file.forgetErased()
     } catch (error) {
       await this.#failed(error)
     }
@@ -160,7 +159,8 @@ export class Indexer implements AsyncDisposable {
     environment.logger.warn({ event: 'search.index.failed', error: String(error) })
     const file = await this.#opening?.catch(() => undefined)
     this.#opening = undefined
-    file?.[Symbol.dispose]()
+    // It may be the file that cannot be closed.
+    await file?.[Symbol.asyncDispose]().catch(() => undefined)
     const code = isSqlite(error) ? error.errcode & 0xff : undefined
     if (BROKEN.has(code)) await IndexFile.remove(path)
     this.#wakeIn(EXPIRY_MS)
@@ -180,25 +180,25 @@ export class Indexer implements AsyncDisposable {
         next: isAtEnd ? view.latestOrder + 1 : (last?.order ?? 0) + 1,
         tail: last?.eventId ?? progress.tail,
       }
-      this.#write(file, progress, changes)
-      await setImmediate()
+      await this.#write(file, progress, changes)
     }
     // What was fetched from before.
     while (progress.first > view.earliestOrder && !this.#isClosed) {
       const events = await view.timeline({ to: progress.first, limit: SLICE, direction: 'backward' })
       const { changes, taken } = await changesBy(file, view, events)
       progress = { ...progress, first: events[taken - 1]?.order ?? view.earliestOrder }
-      this.#write(file, progress, changes)
-      await setImmediate()
+      await this.#write(file, progress, changes)
     }
   }
 
-  #write(file: IndexFile, progress: Progress, changes: readonly Change[]): void {
+  async #write(file: IndexFile, progress: Progress, changes: readonly Change[]): Promise<void> {
     file.write(() => {
       for (const change of changes) change(file)
       file.putProgress(progress)
     })
     this.#progress.set(progress.roomId, progress)
+    await setImmediate()
+    await file.tidy()
   }
 
   /** How far the room was read. A room that went back, as in a backup that was restored, is read anew. */
@@ -226,6 +226,16 @@ export class Indexer implements AsyncDisposable {
     for (const [roomId, bounds] of await this.#parts.rooms.expired()) {
       await this.#untilDone(file, () => file.removeBefore({ roomId, ...bounds }, SLICE))
     }
+  }
+
+  async #removeGone(file: IndexFile): Promise<void> {
+    await this.#untilDone(file, () => {
+      for (const eventId of [...this.#gone].slice(0, SLICE)) {
+        file.remove(eventId)
+        this.#gone.delete(eventId)
+      }
+      return this.#gone.size === 0
+    })
   }
 
   async #untilDone(file: IndexFile, removeSome: () => boolean): Promise<void> {

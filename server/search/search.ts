@@ -137,7 +137,7 @@ async function findPage(
     before = next.before
     after = null
   }
-  if (gone.length > 0) await indexer.drop(gone)
+  indexer.drop(gone)
   return { results, count: Math.max(count ?? 0, results.length), next }
 }
 

@@ -5,7 +5,7 @@
  */
 
 /** So much of a text is looked at. */
-const MAX_TEXT = 16_384
+const MAX_TEXT = 8_192
 /** More words than this a search does not ask for. */
 const MAX_TERMS = 32
 
@@ -13,7 +13,8 @@ const WORD = /[\p{L}\p{N}\p{M}]+/gu
 const UNSPACED =
   /[\p{scx=Han}\p{scx=Hiragana}\p{scx=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]+/gu
 /** Marks that readers leave out when they type: accents, Hebrew points, Arabic vowels. In Indic scripts marks are letters. */
-const DIACRITICS = /[\u0300-\u036f\u0591-\u05c7\u064b-\u065f\u0670\u1ab0-\u1aff\u1dc0-\u1dff\u20d0-\u20ff]/g
+const DIACRITICS =
+  /[\u0300-\u036f]|[\u0591-\u05c7]|[\u064b-\u065f]|\u0670|[\u1ab0-\u1aff]|[\u1dc0-\u1dff]|[\u20d0-\u20ff]/g
 
 /** The text without what makes no difference when searching. */
 export const fold = (text: string): string =>

@@ -3,7 +3,7 @@
  */
 import type { AccountDataEntry, AccountsForReaders } from '../accounts/index.ts'
 import type { Push } from '../push/index.ts'
-import type { Choice } from './sliding-choice.ts'
+import type { Choice } from './sliding-chosen.ts'
 import type { Connection, ToldRooms } from './sliding-connection.ts'
 import { scopedRooms, TOLD_NOTHING } from './sliding-scope.ts'
 import type { Wish } from './sliding-wish.ts'

@@ -4,27 +4,11 @@
  */
 import type { MembershipEntry } from '../rooms/index.ts'
 import type { AccountFacts } from './sliding-account-facts.ts'
+import type { ChosenRoom, RememberedChoice } from './sliding-chosen.ts'
 import { filterRooms } from './sliding-filter.ts'
 import type { FilterFactsCache } from './sliding-filter-facts.ts'
-import type { ChosenRoom } from './sliding-room.ts'
 import type { OrderedRoom, RoomOrder } from './sliding-room-order.ts'
-import type { ExtensionScope, Place, Wish, WishedList } from './sliding-wish.ts'
-
-export interface Choice {
-  /** By room ID, in the order in which they were chosen. */
-  readonly rooms: ReadonlyMap<string, ChosenRoom>
-  /** By list, how many rooms it has, within the window or not. */
-  readonly counts: ReadonlyMap<string, number>
-}
-
-/** The newest choice of a connection. Where nothing changed that it follows from, it is the choice again. */
-export interface RememberedChoice extends Choice {
-  readonly key: string
-  readonly order: RoomOrder['rooms']
-  readonly memberships: RoomOrder['memberships']
-  readonly accountVersion: number
-  readonly ignored: ReadonlySet<string>
-}
+import type { Place, Wish, WishedList } from './sliding-wish.ts'
 
 export async function chooseRooms(
   cache: FilterFactsCache,
@@ -91,12 +75,4 @@ async function roomsOf(
 function* windowed(rooms: readonly OrderedRoom[], ranges: WishedList['ranges']): Iterable<OrderedRoom> {
   if (!ranges) yield* rooms
   else for (const [first, last] of ranges) yield* rooms.slice(first, last + 1)
-}
-
-/** Whether an extension tells of a chosen room. */
-export function isInScope(scope: ExtensionScope, wish: Wish, roomId: string, { place }: ChosenRoom): boolean {
-  const { lists: names, rooms } = scope
-  const { lists } = place
-  if (names === null ? lists.length > 0 : lists.some((name) => names.has(name))) return true
-  return wish.subscriptions.has(roomId) && (rooms === null || rooms.has(roomId))
 }

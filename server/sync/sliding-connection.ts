@@ -10,7 +10,7 @@ import type { MembershipEntry, RoomEvent } from '../rooms/index.ts'
 import type { LazyMembers } from './lazy-members.ts'
 import { LeastRecentlyUsed } from './least-recently-used.ts'
 import type { Watch } from './notifier.ts'
-import type { RememberedChoice } from './sliding-choice.ts'
+import type { RememberedChoice } from './sliding-chosen.ts'
 import type { RoomConfig, Wish } from './sliding-wish.ts'
 
 const MAX_CONNECTIONS = 500

@@ -4,7 +4,7 @@
 import type { Ephemeral } from '../ephemeral/index.ts'
 import { isJsonObject } from '../protocol/json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
-import { type Choice, isInScope } from './sliding-choice.ts'
+import { type Choice, isInScope } from './sliding-chosen.ts'
 import type { Connection, ToldRooms } from './sliding-connection.ts'
 import type { RoomsPart } from './sliding-rooms.ts'
 import { scopedRooms, TOLD_NOTHING } from './sliding-scope.ts'

@@ -9,21 +9,15 @@ import { memberText, openIfKept } from './other-rooms.ts'
 import { renderEvents } from './room-parts.ts'
 import { compareStates, stateAtEnd } from './room-state.ts'
 import type { BumpStamps } from './sliding-bump-stamps.ts'
+import type { ChosenRoom } from './sliding-chosen.ts'
 import type { Connection, SentRoom } from './sliding-connection.ts'
 import { requiredEvents } from './sliding-state.ts'
 import { summaryFields } from './sliding-summary.ts'
-import type { Place } from './sliding-wish.ts'
 import { collectTimeline, type Timeline } from './timeline.ts'
 import type { Viewer } from './viewer.ts'
 
 export interface SlidingRoomDeps extends RoomDeps {
   readonly bumpStamps: BumpStamps
-}
-
-/** A room that a request has chosen. */
-export interface ChosenRoom {
-  readonly entry: MembershipEntry
-  readonly place: Pick<Place, 'lists' | 'config'>
 }
 
 export interface RoomResult {

@@ -4,9 +4,9 @@
  */
 import type { MembershipEntry, RoomEvent } from '../rooms/index.ts'
 import type { AccountFacts } from './sliding-account-facts.ts'
-import type { Choice } from './sliding-choice.ts'
+import type { Choice, ChosenRoom } from './sliding-chosen.ts'
 import type { Connection, SentRoom } from './sliding-connection.ts'
-import { type ChosenRoom, type SlidingRoomDeps, slidingRoom } from './sliding-room.ts'
+import { type SlidingRoomDeps, slidingRoom } from './sliding-room.ts'
 import { leastConfig, type RoomConfig } from './sliding-wish.ts'
 import type { Viewer } from './viewer.ts'
 

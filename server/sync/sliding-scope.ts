@@ -1,9 +1,8 @@
 /**
  * The rooms that an extension tells of, and from when on. Spec: MSC3959, MSC3960, MSC3961: `lists` and `rooms` of an extension.
  */
-import { type Choice, isInScope } from './sliding-choice.ts'
+import { type Choice, type ChosenRoom, isInScope } from './sliding-chosen.ts'
 import type { Connection, ToldRooms } from './sliding-connection.ts'
-import type { ChosenRoom } from './sliding-room.ts'
 import type { ExtensionScope, Wish } from './sliding-wish.ts'
 
 const UP_TO_NOW = Number.POSITIVE_INFINITY

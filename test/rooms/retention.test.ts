@@ -147,7 +147,7 @@ describe('MSC1763 message retention', () => {
     expect(await isOnDisk(roomId, 'reply')).toBe(false)
     const threads = await t.rooms.readThreads(
       { roomId, userId: alice().userId, deviceId: null },
-      { include: 'all', limit: 10, from: undefined },
+      { participatedOnly: false, limit: 10, from: undefined },
     )
     expect(threads.chunk).toEqual([])
   })
@@ -184,22 +184,17 @@ describe('MSC1763 message retention', () => {
 
   it('purges by hand up to an event: hidden at once, off the disk soon, also over a restart', async () => {
     const roomId = await newRoom()
-    const secrets: string[] = []
-    for (let i = 0; i < 100; i += 1) secrets.push(await say(roomId, `secret ${i}`))
+    for (let i = 0; i < 100; i += 1) await say(roomId, `secret ${i}`)
     await name(roomId, 'stays')
     const eventId = await say(roomId, 'kept')
-    const told: string[] = []
-    t.rooms.onPurged(({ eventIds }) => told.push(...eventIds))
     await t.rooms.purgeHistory(roomId, eventId)
     expect(await seen(roomId)).toEqual(['kept'])
     t = await t.reopen()
     expect(await seen(roomId)).toEqual(['kept'])
-    t.rooms.onPurged(({ eventIds }) => told.push(...eventIds))
     await t.rooms.resume()
     await t.rooms.choresDone()
     expect(await isOnDisk(roomId, 'secret')).toBe(false)
     expect(await isOnDisk(roomId, 'kept')).toBe(true)
-    expect(told).toEqual(secrets)
     using view = await t.rooms.open(roomId)
     expect(view.state.get('m.room.name')?.pdu.content).toEqual({ name: 'stays' })
     await expect(t.rooms.purgeHistory(roomId, '$unknown')).rejects.toMatchObject({ status: 404 })
@@ -207,7 +202,12 @@ describe('MSC1763 message retention', () => {
 
   it('refuses lifetimes that are none', async () => {
     const roomId = await newRoom()
-    for (const content of [{ max_lifetime: -1 }, { max_lifetime: '5' }, { min_lifetime: 2, max_lifetime: 1 }]) {
+    const wrong: readonly Record<string, number | string>[] = [
+      { max_lifetime: -1 },
+      { max_lifetime: '5' },
+      { min_lifetime: 2, max_lifetime: 1 },
+    ]
+    for (const content of wrong) {
       await expect(
         t.rooms.setState({ roomId, requester: alice(), type: 'm.room.retention', stateKey: '', content }),
       ).rejects.toMatchObject({ errcode: 'M_BAD_JSON' })

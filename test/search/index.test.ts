@@ -126,7 +126,7 @@ describe('the index of the search, with rooms whose messages expire', () => {
 
   it('loses the text of what has expired within the hour', async () => {
     const requester = test.user('alice')
-    const roomId = await test.rooms.createRoom({ by: requester, content: {} } as never)
+    const roomId = await test.rooms.createRoom({ creator: requester.userId })
     const content = { msgtype: 'm.text', body: 'walnut' }
     await test.rooms.send({ roomId, requester, txnId: '1', type: 'm.room.message', content })
     const ask = async (): Promise<unknown> => {
