@@ -3,7 +3,6 @@
  * Spec: client-server-api §Client Authentication, §User Data, modules account_data, tags, device_management.
  */
 export type {
-  Account,
   AccountDataEntry,
   AccountsForReaders,
   Deactivation,

@@ -35,6 +35,7 @@ import { leavingRoutes } from '../api/client/leaving.ts'
 import { listJoinedRoomsRoutes } from '../api/client/list_joined_rooms.ts'
 import { listPublicRoomsRoutes } from '../api/client/list_public_rooms.ts'
 import { loginRoutes } from '../api/client/login.ts'
+import { loginTokenRoutes } from '../api/client/login_token.ts'
 import { logoutRoutes } from '../api/client/logout.ts'
 import { messagePaginationRoutes } from '../api/client/message_pagination.ts'
 import { mutualRoomsRoutes } from '../api/client/mutual_rooms.ts'
@@ -382,6 +383,7 @@ function accountRoutes(slices: {
     ...registrationRoutes(withMail),
     ...registrationTokenValidityRoutes(slices.household),
     ...loginRoutes(accounts, oauth.loginTokens, appservices),
+    ...loginTokenRoutes(oauth.loginTokens, uia),
     ...logoutRoutes(accounts, oauth.browserSessions),
     ...refreshRoutes(accounts),
     ...whoamiRoutes(),

@@ -20,6 +20,8 @@ const allowances = {
   login: { burst: 20, perSecond: 0.2 },
   /** Logins into one account, from wherever. */
   loginAccount: { burst: 10, perSecond: 0.1 },
+  /** Logins that a client makes for another. */
+  loginToken: { burst: 10, perSecond: 1 / 30 },
   registration: { burst: 10, perSecond: 0.2 },
   /** Tries at what somebody could guess: registration tokens, tokens of mails. */
   guess: { burst: 20, perSecond: 0.2 },
@@ -48,6 +50,7 @@ const classOfOperation: Readonly<Record<string, LimitClass>> = {
   notify: 'general',
   register: 'registration',
   registrationTokenValidity: 'guess',
+  generateLoginToken: 'loginToken',
   joinRoom: 'join',
   joinRoomById: 'join',
   knockRoom: 'join',

@@ -3,13 +3,13 @@ import type { Accounts, Session, SessionRequest } from '../accounts/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import { newSecret, secretHash } from './secrets.ts'
 
-/** From the redirect back to the client until it logs in. */
-const LIFETIME_MS = 2 * 60_000
+/** From the redirect back to the client, or from where another client has it, until the login. */
+export const LOGIN_TOKEN_LIFETIME_MS = 2 * 60_000
 /** The oldest is forgotten first. */
 const MAX_TOKENS = 1_000
 
 /**
- * Tokens that clients of the legacy API get from our login page. In memory: who is cut off by a restart logs in again.
+ * Tokens that clients of the legacy API get from our login page, or for another client of the same user. In memory: who is cut off by a restart logs in again.
  * Spec: client-server-api §Client login via SSO, §Token-based.
  */
 export interface LoginTokens {
@@ -32,7 +32,7 @@ export function createLoginTokens({
       const [oldest] = tokens.keys()
       if (oldest !== undefined && tokens.size >= MAX_TOKENS) tokens.delete(oldest)
       const token = newSecret('hlt', random)
-      tokens.set(secretHash(token), { userId, expiresTs: clock.now() + LIFETIME_MS })
+      tokens.set(secretHash(token), { userId, expiresTs: clock.now() + LOGIN_TOKEN_LIFETIME_MS })
       return token
     },
 

@@ -1,8 +1,10 @@
 import { describe, expect, it } from 'vitest'
 import { registerAdmin } from '../support/admin.ts'
 import { formBrowser } from '../support/form-browser.ts'
+import { keptStore } from '../support/kept-store.ts'
 import { type MailHome, startMailHome } from '../support/mail-home.ts'
 import { manualClock } from '../support/manual-clock.ts'
+import { startSmtp } from '../support/smtp-server.ts'
 import { type Person, startTestServer } from '../support/test-server.ts'
 
 const THREEPIDS = '/_matrix/client/v3/account/3pid'
@@ -100,7 +102,7 @@ describe('client-server-api §Adding Account Administrative Contact Information'
   it('gives an address to one account when two have opened links', async () => {
     await using home = await startMailHome()
     const people = [await home.server.register('anna'), await home.server.register('ben')] as const
-    const sessions = []
+    const sessions: object[] = []
     for (const _ of people) {
       sessions.push(await home.ask(ADD_MAIL, 'both@example.org'))
       await home.openLink()
@@ -218,6 +220,24 @@ describe('client-server-api §Adding Account Administrative Contact Information'
     for (let i = 0; i < 5; i += 1) await ask(i)
     await expect(ask(5)).rejects.toThrow('M_LIMIT_EXCEEDED')
     expect(home.count).toBe(5)
+  })
+
+  it('says the same of any address when the mail cannot be sent, and sends it when asked again', async () => {
+    const { port } = await startSmtp()
+    const mail = { smtp_url: 'smtp://127.0.0.1:9', from: 'home@example.org' }
+    const openStore = keptStore()
+    const body = { email: 'anna@example.org', client_secret: 'same', send_attempt: 1 }
+    {
+      await using server = await startTestServer({ openStore, config: { mail } })
+      for (const path of [ADD_MAIL, REGISTER_MAIL, RESET_MAIL]) {
+        expect(await server.api().post(path, body)).toMatchObject({ status: 502, body: { errcode: 'M_UNKNOWN' } })
+      }
+      expect(server.complaints).toContainEqual(expect.objectContaining({ event: 'identity.mail_not_sent' }))
+      expect(JSON.stringify(server.complaints)).not.toContain('anna@')
+    }
+    const config = { mail: { ...mail, smtp_url: `smtp://127.0.0.1:${port}` } }
+    await using server = await startTestServer({ openStore, config })
+    expect((await server.api().post(ADD_MAIL, body)).status).toBe(200)
   })
 
   it('counts guesses at the password by address as by name', async () => {

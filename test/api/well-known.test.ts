@@ -63,7 +63,7 @@ describe('client-server-api §Capabilities negotiation', () => {
       available: Object.fromEntries(Array.from({ length: 12 }, (_, i) => [String(i + 1), 'stable'])),
     })
     expect(body.capabilities['m.3pid_changes']).toEqual({ enabled: false })
-    expect(body.capabilities['m.get_login_token']).toEqual({ enabled: false })
+    expect(body.capabilities['m.get_login_token']).toEqual({ enabled: true })
     expect(faultsOfReply('getCapabilities', body)).toEqual([])
   })
 

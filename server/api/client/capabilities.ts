@@ -19,7 +19,7 @@ export function capabilitiesRoutes(options: {
     'm.set_displayname': { enabled: true },
     'm.set_avatar_url': { enabled: true },
     'm.3pid_changes': { enabled: options.hasMail },
-    'm.get_login_token': { enabled: false },
+    'm.get_login_token': { enabled: true },
     'm.profile_fields': { enabled: true },
     'org.matrix.msc4140.delayed_events': {
       max_delay_ms: DELAYED_EVENT_LIMITS.maxDelayMs,
@@ -28,7 +28,11 @@ export function capabilitiesRoutes(options: {
   }
   const forAdmins = { 'm.account_moderation': { lock: true, suspend: true } }
   // What needs user-interactive authentication, sessions of OAuth clients cannot do.
-  const forOAuth = { 'm.change_password': { enabled: false }, 'm.3pid_changes': { enabled: false } }
+  const forOAuth = {
+    'm.change_password': { enabled: false },
+    'm.3pid_changes': { enabled: false },
+    'm.get_login_token': { enabled: false },
+  }
   return [
     route(getCapabilities, async ({ requester }) => ({
       capabilities: {

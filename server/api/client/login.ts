@@ -16,7 +16,7 @@ const TOKEN = 'm.login.token'
 const FLOWS = [
   { type: PASSWORD },
   { type: 'm.login.sso', oauth_aware_preferred: true, 'org.matrix.msc3824.delegated_oidc_compatibility': true },
-  { type: TOKEN },
+  { type: TOKEN, get_login_token: true },
   { type: APPLICATION_SERVICE },
 ]
 

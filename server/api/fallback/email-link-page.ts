@@ -1,5 +1,5 @@
 /** What people see who open the link in a mail. Spec: data/api/identity/v2_email_associations.yaml, for what it does. */
-import { confirmEmailLink, showEmailLink } from '../../../shared/api/hearth/email-link.ts'
+import { confirmEmailLink, showEmailLink } from '../../../shared/api/fallback/pages.ts'
 import { type Reply, type Route, route } from '../../http/route.ts'
 import type { EmailPurpose, EmailValidation } from '../../identity/index.ts'
 import { readForm } from '../oauth/form.ts'

@@ -1,4 +1,7 @@
-/** Pages for clients that cannot do a stage or a login themselves. Spec: client-server-api §Fallback, §Login Fallback. */
+/**
+ * Pages for clients that cannot do a stage or a login themselves, and behind the links in mails.
+ * Spec: client-server-api §Fallback, §Login Fallback.
+ */
 import { Type } from 'typebox'
 import { endpoint } from '../endpoint.ts'
 
@@ -37,3 +40,13 @@ export const showLoginFallback = endpoint({
   query: Type.Object({ device_id: text, initial_device_display_name: text, refresh_token: text }),
 })
 export const doLoginFallback = endpoint({ ...sent, ...login, operationId: 'doLoginFallback' })
+
+const emailLink = { url: '/_hearth/client/v1/email/submit_token', unstable: 'hearth' } as const
+/** Asks whether an address is the reader's, so that a program that opens links confirms nothing. */
+export const showEmailLink = endpoint({
+  ...page,
+  ...emailLink,
+  operationId: 'showEmailLink',
+  query: Type.Object({ token: text }),
+})
+export const confirmEmailLink = endpoint({ ...sent, ...emailLink, operationId: 'confirmEmailLink' })

@@ -60,6 +60,6 @@ describe('client-server-api §Authentication API discovery', () => {
     const { body } = await server.api().get<{ flows: { type: string }[] }>('/_matrix/client/v3/login')
     expect(body.flows[0]).toEqual({ type: 'm.login.password' })
     expect(body.flows).toContainEqual(expect.objectContaining({ type: 'm.login.sso', oauth_aware_preferred: true }))
-    expect(body.flows).toContainEqual({ type: 'm.login.token' })
+    expect(body.flows).toContainEqual({ type: 'm.login.token', get_login_token: true })
   })
 })
