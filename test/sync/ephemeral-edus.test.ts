@@ -41,7 +41,7 @@ async function start() {
     environment,
     store: openMemoryStore(),
     rooms: rooms(),
-    accounts: {} as AccountsForReaders,
+    accounts: { onProfileChanged: () => () => {} } as unknown as AccountsForReaders,
   })
   const receipts = async (): Promise<readonly unknown[]> => {
     const query = { roomId: '!r', viewer: '@alice:hearth.test', since: 0, upTo: Number.MAX_SAFE_INTEGER }
