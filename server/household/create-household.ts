@@ -1,11 +1,11 @@
 import { forbidden, invalidParam } from '../../shared/matrix/errors.ts'
 import type { Accounts, Requester, Session, SessionRequest } from '../accounts/index.ts'
 import type { Environment } from '../observe/environment.ts'
-import { put, type Store } from '../store/index.ts'
+import { put, remove, type Store } from '../store/index.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { isClaimCode } from './claim-code.ts'
 import { createRegistrationTokens, type RegistrationTokens } from './registration-tokens.ts'
-import { homeRows } from './store.ts'
+import { claimCodeRows, homeRows } from './store.ts'
 import { createTerms, type Terms } from './terms.ts'
 import { newCode } from './typed-code.ts'
 
@@ -35,7 +35,7 @@ export interface Household {
   readonly admission: Admission
   describe(): Promise<HomeDescription>
   /**
-   * What whoever claims the home must know: made anew at each start, for the log and for the app that starts the server.
+   * What whoever claims the home must know: made at the first start, for the app that starts the server.
    * @returns `null` once the home is claimed, or has been found to have accounts
    */
   claimCode(): string | null
@@ -67,7 +67,7 @@ export async function createHousehold({
   store: Store
   accounts: Accounts
 }): Promise<Household> {
-  let code = (await accounts.hasAccounts()) ? null : newCode(environment.random)
+  let code = (await accounts.hasAccounts()) ? null : await keptCode(environment, store)
   const registrationTokens = createRegistrationTokens({ environment, store })
   const terms = createTerms({ environment, store })
 
@@ -105,7 +105,7 @@ export async function createHousehold({
         isAdmin: true,
         onlyAsFirst: true,
         session: request,
-        alsoCommit: () => [put(homeRows, { id: 'home', name })],
+        alsoCommit: () => [put(homeRows, { id: 'home', name }), remove(claimCodeRows, 'claim-code')],
       })
       code = null
       if (!session) throw new Error('a registration with a device gave no session')
@@ -118,4 +118,12 @@ export async function createHousehold({
       await store.commit(() => [put(homeRows, { id: 'home', name })])
     },
   }
+}
+
+async function keptCode(environment: Environment, store: Store): Promise<string> {
+  const row = await store.home.get(claimCodeRows, 'claim-code')
+  if (row) return row.code
+  const code = newCode(environment.random)
+  await store.commit(() => [put(claimCodeRows, { id: 'claim-code', code })])
+  return code
 }

@@ -7,6 +7,13 @@ export type HomeRow = {
 /** One row, once the home has a name. */
 export const homeRows = collection<HomeRow>({ name: 'household', place: 'home', key: 'id', indexes: [] })
 
+export type ClaimCodeRow = {
+  readonly id: 'claim-code'
+  readonly code: string
+}
+/** One row, until the home is claimed: the link with the code stays good over restarts. */
+export const claimCodeRows = collection<ClaimCodeRow>({ name: 'claim-code', place: 'home', key: 'id', indexes: [] })
+
 export type RegistrationTokenRow = {
   /** `bareCode` of the token. */
   readonly code: string

@@ -74,6 +74,19 @@ describe('household: claiming a home', () => {
     expect((await server.api().get(HOME)).body).toMatchObject({ name: String(winner?.body.user_id).slice(1, -12) })
   })
 
+  it('goes on after a restart with the same code, so that a link with it stays good', async () => {
+    const openStore = keptStore()
+    let code: string | null
+    {
+      await using server = await startTestServer({ ...closed, openStore })
+      code = server.claimCode()
+    }
+    expect(code).toMatch(/\S/)
+    await using server = await startTestServer({ ...closed, openStore })
+    expect(server.claimCode()).toBe(code)
+    expect((await claimBy(server, { claim_code: code })).status).toBe(200)
+  })
+
   it('is over once there is an account, however that was made, and after a restart', async () => {
     await using open = await startTestServer()
     const code = open.claimCode()
