@@ -12,6 +12,7 @@ import { createModeration, type Moderation } from './moderation.ts'
 import { createOAuthSessions, type OAuthSessions } from './oauth-sessions.ts'
 import { createOpenIdTokens, type OpenIdTokens } from './openid-tokens.ts'
 import { createPasswords, DEFAULT_COST_LOG2 } from './passwords.ts'
+import { listPeople, type Person } from './people.ts'
 import { createProfileAnnouncements } from './profile-announcements.ts'
 import { createProfiles, type Profiles } from './profiles.ts'
 import { createRegistration, type Registration } from './registration.ts'
@@ -45,6 +46,8 @@ export interface Accounts extends AccountsForReaders, Login, Profiles, Moderatio
   readonly oauthSessions: OAuthSessions
   readonly openIdTokens: OpenIdTokens
   readonly thirdPartyIds: ThirdPartyIds
+
+  listPeople(): Promise<readonly Person[]>
 
   readonly renameDevice: Devices['rename']
   readonly removeDevices: Lifecycle['removeDevices']
@@ -133,6 +136,7 @@ export function createAccounts({
     },
     findDevice: devices.find,
     listDevices: devices.list,
+    listPeople: () => listPeople(store),
     renameDevice: devices.rename,
     removeDevices: lifecycle.removeDevices,
     removeAllDevices: lifecycle.removeAllDevices,

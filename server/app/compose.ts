@@ -72,6 +72,7 @@ import { thirdPartyLookupRoutes } from '../api/client/third_party_lookup.ts'
 import { threadsListRoutes } from '../api/client/threads_list.ts'
 import { toDeviceRoutes } from '../api/client/to_device.ts'
 import { typingRoutes } from '../api/client/typing.ts'
+import { usersRoutes } from '../api/client/users.ts'
 import { versionsRoutes } from '../api/client/versions.ts'
 import { voipRoutes } from '../api/client/voip.ts'
 import { whoamiRoutes } from '../api/client/whoami.ts'
@@ -281,7 +282,7 @@ export async function compose({
 
   // --- search
   const search = owned.use(createSearch({ environment, rooms, accounts, path: join(config.data_dir, 'search.sqlite') }))
-  routes.push(...searchRoutes(search))
+  routes.push(...searchRoutes(search), ...usersRoutes(search))
 
   // --- push
   const findMailAddress = async (userId: string, wished: string): Promise<string | undefined> => {

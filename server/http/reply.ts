@@ -16,7 +16,7 @@ export const commonHeaders: Readonly<Record<string, string>> = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': 'GET, HEAD, POST, PUT, DELETE, OPTIONS',
   'access-control-allow-headers': 'X-Requested-With, Content-Type, Authorization',
-  'access-control-expose-headers': 'Retry-After, ETag',
+  'access-control-expose-headers': 'Retry-After, ETag, Content-Disposition, Content-Range',
   'x-content-type-options': 'nosniff',
   'referrer-policy': 'no-referrer',
 }

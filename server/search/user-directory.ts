@@ -59,10 +59,10 @@ function rankOf({ user_id: userId, display_name: displayName = '' }: FoundUser, 
   const words = wanted.split(/\s+/)
   const parts = names.flatMap((name) => name.split(/[^\p{L}\p{N}\p{M}]+/u))
   if (words.every((word) => parts.some((part) => part.startsWith(word)))) return 2
-  const isPart = (word: string): boolean => names.some((name) => name.includes(word)) || fullId.includes(word)
-  // The name of the home is in everybody's ID.
-  const tellsApart = (word: string): boolean => /[@:]/.test(word) || names.some((name) => name.includes(word))
-  return words.every((word) => isPart(word) && tellsApart(word)) ? 3 : undefined
+  // The name of the home is in everybody's ID, so it counts only where an ID is meant.
+  const isPart = (word: string): boolean =>
+    names.some((name) => name.includes(word)) || (/[@:]/.test(word) && fullId.includes(word))
+  return words.every(isPart) ? 3 : undefined
 }
 
 async function visibleUsers(

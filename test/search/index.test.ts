@@ -115,7 +115,7 @@ describe('the index of the search, with rooms whose messages expire', () => {
   let search: Search
   beforeEach(async () => {
     test = await startTestRooms()
-    const accounts = { findAccountData: async () => undefined }
+    const accounts = { findAccountData: async () => undefined, listPeople: async () => [] }
     const { environment, rooms } = test
     search = createSearch({ environment, rooms, accounts, path: join(folder, 'search.sqlite') })
   })

@@ -87,5 +87,5 @@ export const search = endpoint({
       ),
     }),
   }),
-  errors: {},
+  errors: { M_INVALID_PARAM: 400 },
 })
