@@ -4,6 +4,7 @@
  */
 
 import { join } from 'node:path'
+import { DEHYDRATED_DEVICES_FEATURE } from '../../shared/api/client/dehydrated-devices-msc3814.ts'
 import { SLIDING_SYNC_FEATURE } from '../../shared/api/client/sync-msc4186.ts'
 import { type Accounts, canonicalEmail, createAccounts } from '../accounts/index.ts'
 import { sharedSecretRoutes } from '../api/admin/register.ts'
@@ -19,6 +20,7 @@ import { capabilitiesRoutes } from '../api/client/capabilities.ts'
 import { contentRepoRoutes } from '../api/client/content-repo.ts'
 import { createRoomRoutes } from '../api/client/create_room.ts'
 import { crossSigningRoutes } from '../api/client/cross_signing.ts'
+import { dehydratedDevicesRoutes } from '../api/client/dehydrated-devices.ts'
 import { delayedEventsRoutes } from '../api/client/delayed-events-msc4140.ts'
 import { deviceManagementRoutes } from '../api/client/device_management.ts'
 import { directoryRoutes } from '../api/client/directory.ts'
@@ -249,7 +251,9 @@ export async function compose({
     }),
     ...toDeviceRoutes(e2ee),
     ...keyBackupRoutes(e2ee),
+    ...dehydratedDevicesRoutes(e2ee),
   )
+  unstableFeatures[DEHYDRATED_DEVICES_FEATURE] = true
 
   // --- policy
   const reports = createReports({ environment, store })

@@ -3,6 +3,7 @@ import type { Environment } from '../observe/environment.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import type { Store } from '../store/index.ts'
 import { CrossSigning } from './cross-signing.ts'
+import { DehydratedDevices, type DeviceMaker } from './dehydrated-devices.ts'
 import { DeviceIdentities } from './device-keys.ts'
 import { DeviceLists } from './device-list.ts'
 import { KeyBackup } from './key-backup.ts'
@@ -49,12 +50,17 @@ export interface E2ee extends E2eeForReaders {
   readonly identities: Pick<DeviceIdentities, 'upload' | 'query'>
   readonly crossSigning: Pick<CrossSigning, 'needsAuthentication' | 'upload' | 'addSignatures' | 'isKeyOf'>
   readonly backup: Omit<KeyBackup, never>
+  readonly dehydrated: Pick<DehydratedDevices, 'put' | 'get' | 'delete' | 'events'>
   claimOneTimeKey(userId: string, deviceId: string, algorithm: string): Promise<NamedKey | undefined>
   /** Once for each transaction ID of the sending device. Unknown users and devices are passed over. */
   sendToDevices(send: ToDeviceSend): Promise<void>
 }
 
-export function createE2ee(deps: { environment: Environment; store: Store; accounts: AccountsForReaders }): E2ee {
+export function createE2ee(deps: {
+  environment: Environment
+  store: Store
+  accounts: AccountsForReaders & DeviceMaker
+}): E2ee {
   const { environment, store, accounts } = deps
   const lists = new DeviceLists(store)
   const oneTimeKeys = new OneTimeKeys(store)
@@ -62,8 +68,10 @@ export function createE2ee(deps: { environment: Environment; store: Store; accou
   const crossSigning = new CrossSigning(store, lists)
   const identities = new DeviceIdentities(store, accounts, { lists, crossSigning, oneTimeKeys, toDevice })
 
+  const dehydrated = new DehydratedDevices(store, accounts, { identities, toDevice })
+
   accounts.onDeviceRemoved(({ userId, deviceId }) => {
-    identities.remove(userId, deviceId).catch((cause: unknown) => {
+    Promise.all([identities.remove(userId, deviceId), dehydrated.removed(userId, deviceId)]).catch((cause: unknown) => {
       // Whoever asks for the device's keys next finds that it is gone, and removes them then.
       environment.logger.error({ event: 'e2ee.device-removal-failed', userId, deviceId, cause })
     })
@@ -80,6 +88,7 @@ export function createE2ee(deps: { environment: Environment; store: Store; accou
     identities,
     crossSigning,
     backup: new KeyBackup(store),
+    dehydrated,
     claimOneTimeKey: (userId, deviceId, algorithm) => oneTimeKeys.claim(userId, deviceId, algorithm),
     async sendToDevices({ sender, txnId, type, messages }) {
       const recipients: { userId: string; deviceId: string; content: JsonObject }[] = []

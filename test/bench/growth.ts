@@ -80,7 +80,8 @@ async function memberOfManyRooms(client: BenchClient, rooms: number): Promise<Me
   return { person, roomId }
 }
 
-async function sideBySide(count: number, workers: number, work: () => Promise<unknown>): Promise<void> {
+/** So many times, by so many workers. */
+export async function sideBySide(count: number, workers: number, work: () => Promise<unknown>): Promise<void> {
   let left = count
   await Promise.all(
     Array.from({ length: workers }, async () => {

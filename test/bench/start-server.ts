@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, dirname, join } from 'node:path'
 import { createInterface } from 'node:readline'
@@ -27,12 +27,18 @@ export interface HearthHome extends Disposable {
   start(): Promise<Started>
 }
 
-export function makeHearthHome(): HearthHome {
+/** @param registration an application service's registration file, as JSON, which is YAML as well */
+export function makeHearthHome(registration?: object): HearthHome {
   buildStale([homeserver])
   const folder = mkdtempSync(join(tmpdir(), 'hearth-bench-'))
   const dataDir = join(folder, 'data')
   const config = join(folder, 'hearth.json')
   const sharedSecret = 'for the benchmark only'
+  const services = join(folder, 'services')
+  if (registration) {
+    mkdirSync(services)
+    writeFileSync(join(services, 'bench.yaml'), JSON.stringify(registration))
+  }
   writeFileSync(
     config,
     JSON.stringify({
@@ -42,6 +48,7 @@ export function makeHearthHome(): HearthHome {
       registration: { shared_secret: sharedSecret },
       rate_limits: { enabled: false },
       log: { level: 'warn' },
+      ...(registration && { application_services_dir: services }),
     }),
   )
   return {

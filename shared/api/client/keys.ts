@@ -4,11 +4,11 @@ import { DeviceId, UserId } from '../../matrix/schemas.ts'
 import { endpoint } from '../endpoint.ts'
 
 const KeyObject = Type.Object({ key: Type.String(), signatures: AnyObject })
-const OneTimeKeysByName = Type.Record(Type.String(), Type.Union([Type.String(), KeyObject]))
+export const OneTimeKeysByName = Type.Record(Type.String(), Type.Union([Type.String(), KeyObject]))
 const Failures = Type.Record(Type.String(), AnyObject)
 
 /** A device's identity keys. Spec: data/api/client-server/definitions/device_keys.yaml. */
-const DeviceKeys = Type.Object({
+export const DeviceKeys = Type.Object({
   user_id: UserId,
   device_id: DeviceId,
   algorithms: Type.Array(Type.String()),
