@@ -1,6 +1,6 @@
 /** Matches that a user may see, in the order that they ask for. */
 import { setImmediate } from 'node:timers/promises'
-import type { RoomEvent, Rooms } from '../rooms/index.ts'
+import type { RoomEvent, Rooms, RoomView } from '../rooms/index.ts'
 import type { PageStart } from './batch-token.ts'
 import type { IndexFile, Match, SearchKey } from './index-file.ts'
 import { matchExpression, rankOf, type Sought } from './terms.ts'
@@ -46,7 +46,8 @@ export async function findBlock(
   const found: Found[] = []
   const gone: string[] = []
   for (const [roomId, matches] of Map.groupBy(candidates, (match) => match.roomId)) {
-    using view = await sources.rooms.open(roomId)
+    using view = await openIfWhole(sources.rooms, roomId)
+    if (!view) continue
     const byEvent = new Map<RoomEvent, Match>()
     for (const match of matches) {
       const event = await view.find(match.eventId)
@@ -63,6 +64,10 @@ export async function findBlock(
   const byRank = (one: Found, other: Found): number => other.rank - one.rank || byTime(one, other)
   return { found: found.sort(wish.orderBy === 'rank' ? byRank : byTime), next, gone }
 }
+
+/** A room whose file is broken has no results, and the others are searched; whoever looks into it is told what is wrong. */
+const openIfWhole = (rooms: Pick<Rooms, 'open'>, roomId: string): Promise<RoomView | undefined> =>
+  rooms.open(roomId).catch(() => undefined)
 
 /** Whether a match comes after the last one of the page before. */
 export const comesAfter = (

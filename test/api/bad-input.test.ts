@@ -5,45 +5,16 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
 import { AppserviceRig } from '../appservices/rig.ts'
 import { listDeclarations } from '../contract/declarations.ts'
+import { isMounted, listAllOperations } from '../support/operations.ts'
 import { propertiesOf, sampleOf, wrongTypesFor } from '../support/sample.ts'
-import { listOperations, type Operation, type Schema } from '../support/spec.ts'
+import type { Operation, Schema } from '../support/spec.ts'
 import { faultsOfReply } from '../support/spec-schema.ts'
 import type { Person, TestServer } from '../support/test-server.ts'
 
 /** Longer than this, a request hangs. */
 const TIMEOUT_MS = 10_000
 
-const own: readonly Operation[] = (
-  await Promise.all((['client', 'push-gateway', 'hearth', 'admin'] as const).map((api) => listDeclarations(api)))
-)
-  .flat()
-  .filter(({ endpoint }) => endpoint.unstable !== undefined)
-  .map(({ file, endpoint }) => ({
-    ...endpoint,
-    file,
-    auth: endpoint.auth,
-    isRateLimited: endpoint.rateLimited,
-    isDeprecated: false,
-    parameters: (['path', 'query'] as const).flatMap((place) =>
-      Object.entries((endpoint[place] as Schema).properties ?? {}).map(([name, schema]) => ({
-        name,
-        in: place,
-        required: (endpoint[place] as Schema).required?.includes(name) ?? false,
-        schema,
-      })),
-    ),
-    body:
-      endpoint.body === null || endpoint.body === 'stream'
-        ? null
-        : {
-            isRequired: endpoint.bodyRequired !== false,
-            contentTypes: ['application/json'],
-            schema: endpoint.body as Schema,
-          },
-    reply: undefined,
-    statuses: [],
-  }))
-const operations = [...listOperations('client-server'), ...listOperations('push-gateway'), ...own]
+const operations = await listAllOperations()
 
 /** Bodies that are no JSON, or not the JSON object that is needed; and the error code for each. */
 const unreadable: readonly (readonly [what: string, body: string | Uint8Array, errcode: string])[] = [
@@ -183,17 +154,9 @@ beforeAll(async () => {
 })
 afterAll(() => rig[Symbol.asyncDispose]())
 
-/** Whether anybody answers there; asked for with a token that opens nothing, so that nothing happens. */
-async function isMounted(operation: Operation): Promise<boolean> {
-  const url = operation.url.replace(/\{\w+\}/g, 'x')
-  const response = await server.api('no such token').fetch(url, { method: operation.method, redirect: 'manual' })
-  const text = await response.text()
-  return !((response.status === 404 || response.status === 405) && text.includes('M_UNRECOGNIZED'))
-}
-
 describe('bad input never breaks the server, whichever endpoint it goes to', () => {
   it.each(operations.map((operation) => [operation.operationId, operation] as const))('%s', async (_id, operation) => {
-    if (!(await isMounted(operation))) return
+    if (!(await isMounted(server, operation))) return
     mounted.push(operation)
     const caller = await newCaller(operation)
     await withBadTokens(operation, caller)
