@@ -7,8 +7,8 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite'
 
 /** Of another format the file is thrown away. */
 const FORMAT = 1
-/** After so many commits they are moved from the log into the file: about 4 MB. */
-const COMMITS_PER_CHECKPOINT = 64
+/** After so many commits they are moved from the log into the file: about half a megabyte. */
+const COMMITS_PER_CHECKPOINT = 8
 /** An entry's ID is its time and a number, so that the order of IDs, by which FTS5 reads, is that of time. */
 const ENTRIES_PER_MS = 1_024
 const LATEST_MS = 2 ** 43 - 1

@@ -27,10 +27,27 @@ const NEUTRAL = new Set(
 )
 
 /** Where a stranger gets another answer than 403 or 404, and why that is right. */
-const otherwise: Readonly<Record<string, readonly [status: number, why: string]>> = {}
+const otherwise: Readonly<Record<string, readonly [status: number, why: string]>> = {
+  deleteDevice: [401, 'It asks for the password first; what follows is tested below.'],
+  getContentAuthed: [200, 'Media are for everybody who knows their address.'],
+  getContentOverrideNameAuthed: [200, 'Media are for everybody who knows their address.'],
+  getContentThumbnailAuthed: [400, 'Media are for everybody who knows their address; this one is no picture.'],
+  getProfileField: [200, 'Profiles are public.'],
+  getRoomIdByAlias: [200, 'An alias is public.'],
+  getRoomVisibilityOnDirectory: [200, 'The directory is public: it says that the room is not in it.'],
+  getUserProfile: [200, 'Profiles are public.'],
+  reportRoom: [200, 'Who reports need not be in the room, and must not learn whether there is one.'],
+  reportUser: [200, 'Everybody may report everybody.'],
+  scheduleDelayedEvent: [
+    200,
+    'Whether it may be sent is judged when its time has come; nothing is in the room until then.',
+  ],
+  setPushRule: [200, 'It makes a rule of the caller’s own, of the same name.'],
+}
 
 /** Bodies that name another person's things, or that the request needs to get as far as being refused. */
 const bodies: Readonly<Record<string, (world: OwnedWorld) => unknown>> = {
+  purgeHistory: (of) => ({ event_id: of.pathValue('eventId', 'purgeHistory') }),
   setRoomAlias: () => ({ room_id: '!elsewhere:hearth.test' }),
 }
 
@@ -57,6 +74,13 @@ beforeAll(async () => {
   expect(await root.api.put(lock, { locked: true })).toMatchObject({ status: 200 })
 })
 afterAll(() => rig[Symbol.asyncDispose]())
+
+let strangers = 0
+/** Of their own for each operation, so that none finds what another has made. */
+function newStranger(): Promise<Person> {
+  strangers += 1
+  return server.register(`stranger${strangers}`)
+}
 
 interface Answer {
   readonly status: number
@@ -124,7 +148,7 @@ describe('what belongs to another person stays theirs', () => {
     async (operationId, operation) => {
       if (!(await isMounted(server, operation))) return
       const before = await world.picture()
-      const answer = await call(operation, world, mallory.accessToken)
+      const answer = await call(operation, world, (await newStranger()).accessToken)
       expect(await world.picture()).toBe(before)
       const right = otherwise[operationId]
       if (right) expect(answer, right[1]).toMatchObject({ status: right[0] })
@@ -135,6 +159,65 @@ describe('what belongs to another person stays theirs', () => {
       expect(server.complaints).toEqual([])
     },
   )
+})
+
+describe('what is named in a body or a query and belongs to another person', () => {
+  const V3 = '/_matrix/client/v3'
+  const ownPassword = (person: Person) => ({
+    type: 'm.login.password',
+    identifier: { type: 'm.id.user', user: person.userId },
+    password: `password of ${person.userId.slice(1).replace(/:.*/, '')}`,
+  })
+  async function unchanged<T>(work: (stranger: Person) => Promise<T>): Promise<T> {
+    const before = await world.picture()
+    const result = await work(await newStranger())
+    expect(await world.picture()).toBe(before)
+    return result
+  }
+
+  it('keeps its device, whoever’s password is given', async () => {
+    const { deviceId } = world.owner
+    await unchanged(async (stranger) => {
+      const auth = ownPassword(stranger)
+      expect((await stranger.api.delete(`${V3}/devices/${deviceId}`, { auth })).status).toBeLessThan(500)
+      expect((await stranger.api.post(`${V3}/delete_devices`, { devices: [deviceId], auth })).status).toBeLessThan(500)
+      const asOwner = { auth: { ...auth, identifier: { type: 'm.id.user', user: world.owner.userId } } }
+      expect((await stranger.api.delete(`${V3}/devices/${deviceId}`, asOwner)).status).toBeGreaterThanOrEqual(401)
+    })
+  })
+
+  it('keeps its keys: signatures that only the owner may make are refused one by one', async () => {
+    const { userId, deviceId } = world.owner
+    const signed = { user_id: userId, device_id: deviceId, keys: {}, algorithms: [], signatures: {} }
+    const reply = await unchanged((stranger) =>
+      stranger.api.post(`${V3}/keys/signatures/upload`, { [userId]: { [deviceId]: signed } }),
+    )
+    expect(reply).toMatchObject({ status: 200, body: { failures: { [userId]: { [deviceId]: {} } } } })
+  })
+
+  it('is not found by a search, in a sync, or by a filter of the same ID', async () => {
+    const roomId = world.pathValue('roomId', '')
+    const rooms = [roomId]
+    await unchanged(async ({ api }) => {
+      const criteria = { search_term: 'secret', filter: { rooms } }
+      const found = await api.post(`${V3}/search`, { search_categories: { room_events: criteria } })
+      expect(found.status === 200 ? JSON.stringify(found.body) : '').not.toContain('a secret')
+      const synced = await api.get(`${V3}/sync`, { filter: JSON.stringify({ room: { rooms } }) })
+      expect(synced.status).toBe(200)
+      expect(JSON.stringify(synced.body)).not.toContain(roomId)
+      const filterId = world.pathValue('filterId', '')
+      expect((await api.get(`${V3}/sync`, { filter: filterId })).status).toBeGreaterThanOrEqual(400)
+    })
+  })
+
+  it('has transactions of its own: the same ID from another person is another event', async () => {
+    const path = `${V3}/rooms/${encodeURIComponent(shared.pathValue('roomId', ''))}/send/m.room.message/same`
+    const content = { msgtype: 'm.text', body: 'hello' }
+    const theirs = await shared.owner.api.put<{ event_id: string }>(path, content)
+    const mine = await mallory.api.put<{ event_id: string }>(path, content)
+    expect([theirs.status, mine.status]).toEqual([200, 200])
+    expect(mine.body.event_id).not.toBe(theirs.body.event_id)
+  })
 })
 
 describe('who is in the same room has no more of another person’s own things', () => {
