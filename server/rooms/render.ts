@@ -1,14 +1,14 @@
 import type { EventViewer, Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
-import { type KeptEvent, membershipIn } from './event.ts'
+import type { KeptEvent } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
-import { findInGroupNow, membershipInGroup, type Sight } from './visibility.ts'
+import type { Sight } from './visibility.ts'
 
 /**
  * An event as a client sees it, as JSON text. Most of it is the same for all viewers and made once.
  * Spec: client-server-api §Room event format, `unsigned`.
  *
- * @param sight the viewer's, for whether they may see what a state event replaced
+ * @param sight the viewer's, for their membership at the event and whether they may see what a state event replaced
  * @param relations the value of `m.relations` as JSON text
  */
 export async function renderEvent(
@@ -19,7 +19,8 @@ export async function renderEvent(
   sight: Sight,
   relations?: string,
 ): Promise<string> {
-  const membership = await membershipAt(room, event, viewer.userId)
+  // Outliers' state is not known.
+  const membership = event.order === null ? undefined : await sight.membershipIn(event.groupAfter)
   const showsPrevious = event.replaces !== undefined && (await maySeeReplaced(room, event.replaces.eventId, sight))
   const facts = unsignedText(core, event, viewer, membership, showsPrevious)
   const unsigned = relations === undefined ? facts : `${facts.slice(0, -1)},"m.relations":${relations}}`
@@ -29,18 +30,6 @@ export async function renderEvent(
   }
   const roomId = viewer.withRoomId ? `,"room_id":${JSON.stringify(event.roomId)}` : ''
   return `${event.clientText}${roomId},"unsigned":${unsigned}}`
-}
-
-/** The viewer's membership after the event; `undefined` for outliers, whose state is not known. */
-function membershipAt(
-  room: OpenRoom,
-  event: KeptEvent,
-  userId: string,
-): Membership | undefined | Promise<Membership | undefined> {
-  if (event.order === null) return undefined
-  const now = findInGroupNow(room, event.groupAfter, 'm.room.member', userId)
-  if (now === undefined) return membershipInGroup(room, event.groupAfter, userId)
-  return membershipIn(now ?? undefined) ?? 'leave'
 }
 
 function unsignedText(

@@ -4,6 +4,9 @@ import { type StateGroupRow, stateGroups } from './store.ts'
 /** The group of the empty state, before a room's first event. It has no row. */
 export const EMPTY_GROUP = 0
 
+/** The event ID of one slot by group; `null` where the slot is empty. */
+export type SeenInGroups = Map<number, string | null>
+
 /** Event IDs by `stateSlot`. */
 export type SlotIds = ReadonlyMap<string, string>
 /** What a group changes; `null` takes a slot away. */
@@ -109,27 +112,39 @@ export class StateGroups {
     return entries
   }
 
-  /** The event ID of one slot in a group's state, if the groups on the way are in memory; `null` where the slot is empty. */
-  findNow(group: number, slot: string): string | null | undefined {
+  /**
+   * The event ID of one slot in a group's state, if the groups on the way are in memory; `null` where the slot is empty.
+   * @param seen what was found for this slot in other groups; what is found now is added, so that many groups of one room
+   * are not walked through again for each of them
+   */
+  findNow(group: number, slot: string, seen?: SeenInGroups): string | null | undefined {
+    const passed: number[] = []
     for (let id: number | null = group; id !== null && id !== EMPTY_GROUP; ) {
+      const known = seen?.get(id)
+      if (known !== undefined) return remember(seen, passed, undefined, known)
       const found = this.#held(id)
       if (!found) return undefined
       const eventId = found.entries.get(slot)
-      if (eventId !== undefined) return eventId
+      if (eventId !== undefined) return remember(seen, passed, id, eventId)
+      passed.push(id)
       id = found.prev
     }
-    return null
+    return remember(seen, passed, undefined, null)
   }
 
-  /** The event ID of one slot in a group's state; `null` where the slot is empty. */
-  async find(group: number, slot: string): Promise<string | null> {
+  /** As `findNow`; reads what is not in memory. */
+  async find(group: number, slot: string, seen?: SeenInGroups): Promise<string | null> {
+    const passed: number[] = []
     for (let id: number | null = group; id !== null && id !== EMPTY_GROUP; ) {
+      const known = seen?.get(id)
+      if (known !== undefined) return remember(seen, passed, undefined, known)
       const found: Group = this.#held(id) ?? (await this.#load(id))
       const eventId = found.entries.get(slot)
-      if (eventId !== undefined) return eventId
+      if (eventId !== undefined) return remember(seen, passed, id, eventId)
+      passed.push(id)
       id = found.prev
     }
-    return null
+    return remember(seen, passed, undefined, null)
   }
 
   #held(id: number): Group | undefined {
@@ -170,4 +185,18 @@ export class StateGroups {
       this.#cachedEntries -= entries.size
     }
   }
+}
+
+/** @param group where it was found, besides those that were passed on the way */
+function remember(
+  seen: SeenInGroups | undefined,
+  passed: readonly number[],
+  group: number | undefined,
+  eventId: string | null,
+): string | null {
+  if (seen) {
+    if (group !== undefined) seen.set(group, eventId)
+    for (const id of passed) seen.set(id, eventId)
+  }
+  return eventId
 }

@@ -5,6 +5,7 @@ import type { RoomsCore } from './core.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
 import { type Bounds, hasEnd, isGone } from './retention.ts'
+import type { SeenInGroups } from './state-groups.ts'
 import { stateSlot } from './state-map.ts'
 
 export type HistoryVisibility = 'world_readable' | 'shared' | 'invited' | 'joined'
@@ -22,21 +23,24 @@ export async function findInGroup(
   group: number,
   type: string,
   stateKey: string,
+  seen?: SeenInGroups,
 ): Promise<KeptEvent | undefined> {
-  return findInGroupNow(room, group, type, stateKey) ?? (await readInGroup(room, group, type, stateKey)) ?? undefined
+  const now = findInGroupNow(room, group, type, stateKey, seen)
+  return now === undefined ? readInGroup(room, group, type, stateKey, seen) : (now ?? undefined)
 }
 
 /** As `findInGroup`, if it is in memory: `null` where the slot is empty, `undefined` where the disk must be asked. */
-export function findInGroupNow(
+function findInGroupNow(
   room: OpenRoom,
   group: number,
   type: string,
   stateKey: string,
+  seen?: SeenInGroups,
 ): KeptEvent | null | undefined {
   const { visible } = room
   const current = visible.state.get(type, stateKey)
   if (group === visible.group) return current ?? null
-  const eventId = room.groups.findNow(group, stateSlot(type, stateKey))
+  const eventId = room.groups.findNow(group, stateSlot(type, stateKey), seen)
   if (eventId === undefined || eventId === null) return eventId
   if (current?.eventId === eventId) return current
   return room.recent.find(eventId)
@@ -47,16 +51,10 @@ async function readInGroup(
   group: number,
   type: string,
   stateKey: string,
+  seen?: SeenInGroups,
 ): Promise<KeptEvent | undefined> {
-  const eventId = await room.groups.find(group, stateSlot(type, stateKey))
+  const eventId = await room.groups.find(group, stateSlot(type, stateKey), seen)
   return eventId === null ? undefined : room.reader.find(eventId)
-}
-
-/** A user's membership in the state of a group; `leave` where there is none. */
-export async function membershipInGroup(room: OpenRoom, group: number, userId: string): Promise<Membership> {
-  const now = findInGroupNow(room, group, 'm.room.member', userId)
-  const event = now === undefined ? await findInGroup(room, group, 'm.room.member', userId) : now
-  return membershipIn(event ?? undefined) ?? 'leave'
 }
 
 /** Answers for one user and one room, remembering what it found for each state group that it came across. */
@@ -66,6 +64,8 @@ export class Sight {
   readonly #userId: string
   readonly #byGroup = new Map<number, { visibility: HistoryVisibility; membership: Membership }>()
   readonly #bounds: Bounds
+  readonly #settingIn: SeenInGroups = new Map()
+  readonly #memberIn: SeenInGroups = new Map()
   #joinedUntil: number | undefined
 
   constructor(core: RoomsCore, room: OpenRoom, userId: string) {
@@ -95,6 +95,15 @@ export class Sight {
     return changesSight && this.#allows(event.groupBefore, event.order)
   }
 
+  /** The user's membership in the state of a group; `leave` where there is none. A promise only where the disk is asked. */
+  membershipIn(group: number): Membership | Promise<Membership> {
+    const now = findInGroupNow(this.#room, group, 'm.room.member', this.#userId, this.#memberIn)
+    if (now !== undefined) return membershipIn(now ?? undefined) ?? 'leave'
+    return readInGroup(this.#room, group, 'm.room.member', this.#userId, this.#memberIn).then(
+      (event) => membershipIn(event) ?? 'leave',
+    )
+  }
+
   /** The numbered rules, for an event in the state of this group. */
   async #allows(group: number, order: number): Promise<boolean> {
     const { visibility, membership } = this.#byGroup.get(group) ?? (await this.#look(group))
@@ -107,11 +116,10 @@ export class Sight {
   }
 
   async #look(group: number): Promise<{ visibility: HistoryVisibility; membership: Membership }> {
-    const now = findInGroupNow(this.#room, group, 'm.room.history_visibility', '')
-    const event = now === undefined ? await findInGroup(this.#room, group, 'm.room.history_visibility', '') : now
+    const setting = await findInGroup(this.#room, group, 'm.room.history_visibility', '', this.#settingIn)
     const found = {
-      visibility: historyVisibilityIn(event ?? undefined),
-      membership: await membershipInGroup(this.#room, group, this.#userId),
+      visibility: historyVisibilityIn(setting),
+      membership: await this.membershipIn(group),
     }
     this.#byGroup.set(group, found)
     return found

@@ -137,6 +137,26 @@ describe('client-server-api §Using access tokens, §Account locking', () => {
 })
 
 describe('what belongs to another person stays theirs', () => {
+  it('is all in the picture that is compared: what the owner changes is seen', async () => {
+    const { owner, pathValue, picture } = await makeOwnedWorld(server, await server.register('olga'))
+    const user = `/_matrix/client/v3/user/${encodeURIComponent(owner.userId)}`
+    const room = `${user}/rooms/${encodeURIComponent(pathValue('roomId', ''))}`
+    const changes = [
+      () => owner.api.put(`${user}/account_data/org.example.diary`, { text: 'torn out' }),
+      () => owner.api.delete(`${room}/tags/m.favourite`),
+      () => owner.api.put(`/_matrix/client/v3/devices/${owner.deviceId}`, { display_name: 'Other' }),
+      () => owner.api.delete('/_matrix/client/v3/pushrules/global/underride/org.example.mine'),
+      () => owner.api.delete('/_matrix/client/v3/room_keys/keys', undefined, { version: pathValue('version', '') }),
+      () => owner.api.delete(`/_matrix/client/v3/directory/room/${encodeURIComponent(pathValue('roomAlias', ''))}`),
+    ]
+    const pictures = [await picture()]
+    for (const change of changes) {
+      expect(await change()).toMatchObject({ status: 200 })
+      pictures.push(await picture())
+    }
+    expect(new Set(pictures).size).toBe(changes.length + 1)
+  })
+
   it('knows of each path parameter whether it names something of somebody’s', () => {
     const names = operations.flatMap(({ parameters }) => parameters.filter(({ in: place }) => place === 'path'))
     expect(names.map(({ name }) => name).filter((name) => !OWNED.has(name) && !NEUTRAL.has(name))).toEqual([])

@@ -1,8 +1,8 @@
 import { formBrowser, type Page } from './form-browser.ts'
-import { startSmtp } from './smtp-server.ts'
+import { type AtEnd, startSmtp } from './smtp-server.ts'
 import { startTestServer, type TestServer, type TestServerOptions } from './test-server.ts'
 
-/** A home that can send mail, and the mailboxes that it sends to. For one test. */
+/** A home that can send mail, and the mailboxes that it sends to. */
 export interface MailHome extends AsyncDisposable {
   readonly server: TestServer
   /** The text of the newest mail, and whom it went to. */
@@ -14,8 +14,9 @@ export interface MailHome extends AsyncDisposable {
   openLink(): Promise<Page>
 }
 
-export async function startMailHome(options: TestServerOptions = {}): Promise<MailHome> {
-  const { port, received } = await startSmtp()
+/** @param atEnd when the mailboxes go; at the end of the test where it is not given */
+export async function startMailHome(options: TestServerOptions = {}, atEnd?: AtEnd): Promise<MailHome> {
+  const { port, received } = await startSmtp(undefined, atEnd)
   const mail = { smtp_url: `smtp://127.0.0.1:${port}`, from: 'Home <home@example.org>' }
   const server = await startTestServer({ ...options, config: { mail, ...options.config } })
   let asked = 0

@@ -140,6 +140,7 @@ export async function makeOwnedWorld(
       const seen: string[] = []
       for (const look of looks) {
         const reply = await api.fetch(look)
+        if (reply.status >= 400 && !look.includes('timeout_ms=0')) throw new Error(`no picture of ${look}`)
         seen.push(`${look.split('?')[0]} ${reply.status} ${await steady(reply)}`)
       }
       return seen.join('\n')

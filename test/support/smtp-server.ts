@@ -16,8 +16,11 @@ export interface ReceivedMail {
   readonly user: string | undefined
 }
 
-/** An SMTP server for one test: keeps what it is given, or refuses every recipient. */
-export async function startSmtp(refuse?: { code: number }): Promise<TestSmtpServer> {
+/** Takes what is to be done at the end: of one test, or of whatever lasts longer. */
+export type AtEnd = (work: () => Promise<void>) => void
+
+/** An SMTP server: keeps what it is given, or refuses every recipient. */
+export async function startSmtp(refuse?: { code: number }, atEnd: AtEnd = onTestFinished): Promise<TestSmtpServer> {
   const received: ReceivedMail[] = []
   const server = new SMTPServer({
     authOptional: true,
@@ -46,7 +49,7 @@ export async function startSmtp(refuse?: { code: number }): Promise<TestSmtpServ
   })
   server.listen(0, '127.0.0.1')
   await once(server.server, 'listening')
-  onTestFinished(() => new Promise<void>((resolve) => server.close(() => resolve())))
+  atEnd(() => new Promise<void>((resolve) => server.close(() => resolve())))
   return {
     port: (server.server.address() as AddressInfo).port,
     received,
