@@ -138,6 +138,11 @@ export interface RoomsForReaders {
    * Kept in memory for users in use.
    */
   memberships(userId: string): Promise<ReadonlyMap<string, MembershipEntry>>
+  /**
+   * A user's memberships that are forgotten, by room ID, so that their other clients hear of the end. To be read after
+   * `memberships`: a room that is forgotten in between is then in both, never in none.
+   */
+  forgottenMemberships(userId: string): Promise<ReadonlyMap<string, MembershipEntry>>
   findMembership(userId: string, roomId: string): Promise<MembershipEntry | undefined>
   /** Stream position of the last change to the room's timeline or state; 0 for an unknown room. No room is opened. */
   lastChange(roomId: string): number

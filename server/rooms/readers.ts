@@ -22,6 +22,7 @@ function remembering(isShown: (entry: KeptMembership) => boolean): (all: Members
   }
 }
 const withoutForgotten = remembering(({ isForgotten }) => !isForgotten)
+const onlyForgotten = remembering(({ isForgotten }) => isForgotten)
 const withoutInvites = remembering(({ membership }) => membership !== 'invite')
 
 /** The reading half of the door. All that waits does so until memory has caught up with what the store shows. */
@@ -69,6 +70,9 @@ export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForRead
       const blocks = await blocksInvites(core, userId)
       const known = withoutForgotten(await membershipsOf(userId))
       return blocks ? withoutInvites(known) : known
+    },
+    async forgottenMemberships(userId) {
+      return onlyForgotten(await membershipsOf(userId))
     },
     async findMembership(userId, roomId) {
       return (await membershipsOf(userId)).get(roomId)

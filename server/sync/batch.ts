@@ -54,6 +54,7 @@ export async function makeBatch(
   const { span } = query
   const { since, upTo } = span
   const memberships = await deps.rooms.memberships(viewer.userId)
+  const forgotten = since === null ? undefined : await deps.rooms.forgottenMemberships(viewer.userId)
   const changes = changedRooms(deps, span, memberships)
   const seesTyping = [...deps.ephemeral.typing.roomsInUse()].some(
     (roomId) => memberships.get(roomId)?.membership === 'join',
@@ -64,7 +65,11 @@ export async function makeBatch(
     for (const roomId of deps.push.unread.roomsToRecount(viewer.userId)) affected.add(roomId)
   }
   const candidates = changes && new Set([...changes, ...accountData.byRoom.keys(), ...affected])
-  const plan = planRooms(viewer, span, { memberships, candidates: viewer.fullState ? undefined : candidates })
+  const plan = planRooms(viewer, span, {
+    memberships,
+    forgotten,
+    candidates: viewer.fullState ? undefined : candidates,
+  })
   const rooms = await roomSections(deps, viewer, span, { plan, accountData: accountData.byRoom, affected })
 
   const toDevice = await toDeviceIn(deps, viewer, query)

@@ -36,7 +36,10 @@ export async function keyChanges(
   const upTo = store.position
   const facts: RoomFacts[] = []
   let turn = 0
-  for (const entry of (await rooms.memberships(userId)).values()) {
+  const remembered = await rooms.memberships(userId)
+  // A room that was left and forgotten ends the following of its members like any other.
+  const all = new Map([...(await rooms.forgottenMemberships(userId)), ...remembered])
+  for (const entry of all.values()) {
     turn += 1
     if (turn % ROOMS_PER_TURN === 0) await new Promise((resolve) => setImmediate(resolve))
     if (entry.membership === 'join') {

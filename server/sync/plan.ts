@@ -12,6 +12,7 @@ export interface RoomPlan {
 }
 
 /**
+ * @param query.forgotten memberships that the user has forgotten: a client that has not heard of the end does so, once
  * @param query.candidates rooms in which something may have happened in the span; `undefined`: any of the memberships
  */
 export function planRooms(
@@ -19,6 +20,7 @@ export function planRooms(
   span: Span,
   query: {
     readonly memberships: ReadonlyMap<string, MembershipEntry>
+    readonly forgotten: ReadonlyMap<string, MembershipEntry> | undefined
     readonly candidates: ReadonlySet<string> | undefined
   },
 ): RoomPlan {
@@ -29,7 +31,7 @@ export function planRooms(
     knocked: [] as MembershipEntry[],
   }
   const { since, upTo } = span
-  const { memberships, candidates } = query
+  const { memberships, forgotten, candidates } = query
 
   function consider(entry: MembershipEntry): void {
     if (!viewer.filter.passesRoom(entry.roomId)) return
@@ -60,6 +62,11 @@ export function planRooms(
     for (const roomId of candidates) {
       const entry = memberships.get(roomId)
       if (entry) consider(entry)
+    }
+  }
+  if (since !== null && forgotten) {
+    for (const entry of forgotten.values()) {
+      if (entry.position > since && !memberships.has(entry.roomId)) consider(entry)
     }
   }
   return plan

@@ -154,6 +154,18 @@ const without: Readonly<Record<string, string>> = {
   requestTokenToResetPasswordMSISDN: 'This server sends no SMS.',
 }
 
+/** What answers with bytes or sends elsewhere, and where it is tested. */
+const notJson: Readonly<Record<string, string>> = {
+  getContent: 'Frozen: 404 for all media there is. media-deprecated.test.ts',
+  getContentAuthed: 'media.test.ts',
+  getContentOverrideName: 'Frozen: 404 for all media there is. media-deprecated.test.ts',
+  getContentOverrideNameAuthed: 'media.test.ts',
+  getContentThumbnail: 'Frozen: 404 for all media there is. media-deprecated.test.ts',
+  getContentThumbnailAuthed: 'media.test.ts',
+  redirectToIdP: 'This server has no identity providers: 404. oauth/pages.test.ts',
+  redirectToSSO: 'oauth/pages.test.ts',
+}
+
 const described = listOperations('client-server').filter(({ reply }) => reply !== undefined)
 
 beforeAll(async () => {
@@ -237,6 +249,11 @@ describe('client-server-api, the 200 of every endpoint fits its schema', () => {
     expect(faultsOfReply(id, body)).toEqual([])
     expect(server.complaints).toEqual([])
   })
+  it('is JSON of all but those that are tested elsewhere', () => {
+    const others = listOperations('client-server').filter(({ reply }) => reply === undefined)
+    expect(others.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(notJson).sort())
+  })
+
   it('is to be had of all but those that have a reason, which still hold', async () => {
     expect(Object.keys(without).filter((id) => !described.some(({ operationId }) => operationId === id))).toEqual([])
     for (const operation of described.filter(({ operationId }) => operationId in without)) {

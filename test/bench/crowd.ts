@@ -101,10 +101,18 @@ async function run(server: string, baseUrl: string, usage: ProcessUsage, table: 
   const timed = async (what: string, ask: (round: number) => Promise<unknown>): Promise<void> => {
     const times: number[] = []
     const cpuBefore = usage.cpuMs()
-    for (let round = 0; round < ROUNDS; round += 1) {
-      const began = performance.now()
-      await ask(round)
-      times.push(performance.now() - began)
+    try {
+      for (let round = 0; round < ROUNDS; round += 1) {
+        const began = performance.now()
+        await ask(round)
+        times.push(performance.now() - began)
+      }
+    } catch (error) {
+      // A row that a server refuses must not cost the others.
+      table.set(server, what, 'failed')
+      console.error(`${server}: ${what}: ${(error as Error).message}`)
+      process.exitCode = 1
+      return
     }
     const median = times.sort((a, b) => a - b)[ROUNDS >> 1] ?? Number.NaN
     table.set(server, what, `${show(median)} ms; ${show((usage.cpuMs() - cpuBefore) / ROUNDS)} ms`)

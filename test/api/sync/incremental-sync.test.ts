@@ -157,16 +157,34 @@ describe('client-server-api §Syncing: with since', () => {
     expect(again.rooms).toBeUndefined()
   })
 
-  it('never shows a room that was forgotten', async () => {
-    const roomId = await rig.createRoom(alice)
-    await rig.join(bob, roomId)
-    const { next_batch: since } = await rig.sync(bob)
-    await rig.leave(bob, roomId)
-    await rig.forget(bob, roomId)
-    expect((await rig.sync(bob, { since })).rooms).toBeUndefined()
-    await rig.invite(alice, roomId, bob)
-    expect(Object.keys((await rig.sync(bob, { since })).rooms?.invite ?? {})).toEqual([roomId])
-  })
+  it.each<{ full_state?: boolean }>([{}, { full_state: true }])(
+    'tells other clients once of a room that was left and forgotten (%j)',
+    async (asked) => {
+      // Somebody who shares no other room with bob.
+      const owner = await server.register(asked.full_state ? 'erin' : 'dave')
+      const roomId = await rig.createRoom(owner)
+      await rig.join(bob, roomId)
+      const { next_batch: since } = await rig.sync(bob)
+      await rig.leave(bob, roomId)
+      await rig.forget(bob, roomId)
+      const body = await rig.sync(bob, { since, ...asked })
+      expect(rig.joined(body, roomId)).toBeUndefined()
+      expect(body.rooms?.leave?.[roomId]?.timeline.events.at(-1)).toMatchObject({
+        state_key: bob.userId,
+        content: { membership: 'leave' },
+      })
+      expect(body.device_lists?.left).toEqual([owner.userId])
+      const { body: keys } = await bob.api.get<{ left: string[] }>('/_matrix/client/v3/keys/changes', {
+        from: since,
+        to: body.next_batch,
+      })
+      expect(keys.left).toEqual([owner.userId])
+      const again = await rig.sync(bob, { since: body.next_batch, ...asked })
+      expect(again.rooms?.leave?.[roomId]).toBeUndefined()
+      await rig.invite(owner, roomId, bob)
+      expect(Object.keys((await rig.sync(bob, { since })).rooms?.invite ?? {})).toEqual([roomId])
+    },
+  )
 
   it('gives invites and knocks once, and what becomes of them', async () => {
     const roomId = await rig.createRoom(alice, { preset: 'private_chat' })
