@@ -121,15 +121,15 @@ export class StateGroups {
     const passed: number[] = []
     for (let id: number | null = group; id !== null && id !== EMPTY_GROUP; ) {
       const known = seen?.get(id)
-      if (known !== undefined) return remember(seen, passed, undefined, known)
+      if (known !== undefined) return remember(seen, passed, known)
       const found = this.#held(id)
       if (!found) return undefined
-      const eventId = found.entries.get(slot)
-      if (eventId !== undefined) return remember(seen, passed, id, eventId)
       passed.push(id)
+      const eventId = found.entries.get(slot)
+      if (eventId !== undefined) return remember(seen, passed, eventId)
       id = found.prev
     }
-    return remember(seen, passed, undefined, null)
+    return remember(seen, passed, null)
   }
 
   /** As `findNow`; reads what is not in memory. */
@@ -137,14 +137,14 @@ export class StateGroups {
     const passed: number[] = []
     for (let id: number | null = group; id !== null && id !== EMPTY_GROUP; ) {
       const known = seen?.get(id)
-      if (known !== undefined) return remember(seen, passed, undefined, known)
+      if (known !== undefined) return remember(seen, passed, known)
       const found: Group = this.#held(id) ?? (await this.#load(id))
-      const eventId = found.entries.get(slot)
-      if (eventId !== undefined) return remember(seen, passed, id, eventId)
       passed.push(id)
+      const eventId = found.entries.get(slot)
+      if (eventId !== undefined) return remember(seen, passed, eventId)
       id = found.prev
     }
-    return remember(seen, passed, undefined, null)
+    return remember(seen, passed, null)
   }
 
   #held(id: number): Group | undefined {
@@ -187,16 +187,8 @@ export class StateGroups {
   }
 }
 
-/** @param group where it was found, besides those that were passed on the way */
-function remember(
-  seen: SeenInGroups | undefined,
-  passed: readonly number[],
-  group: number | undefined,
-  eventId: string | null,
-): string | null {
-  if (seen) {
-    if (group !== undefined) seen.set(group, eventId)
-    for (const id of passed) seen.set(id, eventId)
-  }
+/** @param passed the groups in which the slot is found to hold this */
+function remember(seen: SeenInGroups | undefined, passed: readonly number[], eventId: string | null): string | null {
+  if (seen) for (const id of passed) seen.set(id, eventId)
   return eventId
 }
