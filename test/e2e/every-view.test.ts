@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { leavePicturesOfFailures } from './support/failed-pictures.ts'
 import { type HomeProcess, SERVER_NAME, startHomeProcess } from './support/home-process.ts'
 import { look } from './support/look.ts'
 import {
@@ -17,7 +18,6 @@ import {
   PASSWORD,
   register,
   say,
-  screenshot,
   signIn,
 } from './support/people.ts'
 
@@ -38,11 +38,7 @@ describe('Every view, wide and narrow, by day and by night, from left and from r
     ben = await openDevice(browser)
   })
 
-  afterEach(async ({ task }) => {
-    if (task.result?.state !== 'fail') return
-    await screenshot(anna.page, 'failed-anna')
-    await screenshot(ben.page, 'failed-ben')
-  })
+  leavePicturesOfFailures(() => ({ anna, ben }))
 
   afterAll(async () => {
     await browser?.close()

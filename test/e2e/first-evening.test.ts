@@ -1,7 +1,8 @@
 import { readFileSync } from 'node:fs'
 import { fileURLToPath } from 'node:url'
 import type { Browser } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { leavePicturesOfFailures } from './support/failed-pictures.ts'
 import { type HomeProcess, SERVER_NAME, startHomeProcess } from './support/home-process.ts'
 import { expectAccessible } from './support/look.ts'
 import {
@@ -36,11 +37,7 @@ describe('The first evening in a new home', () => {
     ben = await openDevice(browser, { dark: true })
   })
 
-  afterEach(async ({ task }) => {
-    if (task.result?.state !== 'fail') return
-    await screenshot(anna.page, 'failed-anna')
-    await screenshot(ben.page, 'failed-ben')
-  })
+  leavePicturesOfFailures(() => ({ anna, ben }))
 
   afterAll(async () => {
     await browser?.close()

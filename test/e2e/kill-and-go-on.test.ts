@@ -1,5 +1,6 @@
 import type { Browser, Page, Response } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { leavePicturesOfFailures } from './support/failed-pictures.ts'
 import { type HomeProcess, SERVER_NAME, startHomeProcess } from './support/home-process.ts'
 import {
   acceptInvite,
@@ -82,11 +83,7 @@ describe('A server that is killed while people are writing', () => {
     await message(ben.page, 'anna says 0').waitFor()
   }, 240_000)
 
-  afterEach(async ({ task }) => {
-    if (task.result?.state !== 'fail') return
-    await screenshot(anna.page, 'failed-anna')
-    await screenshot(ben.page, 'failed-ben')
-  })
+  leavePicturesOfFailures(() => ({ anna, ben }))
 
   afterAll(async () => {
     await browser?.close()

@@ -1,5 +1,6 @@
 import type { Browser, ElementHandle, Page } from 'playwright-core'
-import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { leavePicturesOfFailures } from './support/failed-pictures.ts'
 import { type HomeProcess, SERVER_NAME, startHomeProcess } from './support/home-process.ts'
 import {
   acceptInvite,
@@ -13,7 +14,6 @@ import {
   PASSWORD,
   register,
   say,
-  screenshot,
   sessionOf,
   signIn,
 } from './support/people.ts'
@@ -31,11 +31,7 @@ describe('When it goes wrong', () => {
     ben = await openDevice(browser)
   })
 
-  afterEach(async ({ task }) => {
-    if (task.result?.state !== 'fail') return
-    await screenshot(anna.page, 'failed-anna')
-    await screenshot(ben.page, 'failed-ben')
-  })
+  leavePicturesOfFailures(() => ({ anna, ben }))
 
   afterAll(async () => {
     await browser?.close()
