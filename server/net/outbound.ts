@@ -5,7 +5,7 @@
  */
 import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
 import { isIP } from 'node:net'
-import type { Readable } from 'node:stream'
+import { pipeline, type Readable, Transform } from 'node:stream'
 import type { SecureContext } from 'node:tls'
 import type { Dispatcher } from 'undici'
 import { type AddressGuard, AddressRefused } from './address-guard.ts'
@@ -123,7 +123,7 @@ async function follow(pools: Pools, request: OutboundRequest, signal: AbortSigna
 }
 
 function ignore(): void {
-  // A redirect's body is thrown away, and so is how it ended.
+  // What is thrown away may end as it likes; a reader hears of the end by its own stream.
 }
 
 function parseUrl(text: string, base?: string): URL {
@@ -166,13 +166,17 @@ function bounded(
     throw tooLong()
   }
   let size = 0
-  return body.compose(async function* (source: AsyncIterable<Buffer>) {
-    for await (const chunk of source) {
+  const limited = new Transform({
+    transform(chunk: Buffer, _encoding, done) {
       size += chunk.length
-      if (size > maxBytes) throw tooLong()
-      yield chunk
-    }
-  }) as Readable
+      if (size > maxBytes) done(tooLong())
+      else done(null, chunk)
+    },
+  })
+  // Each end goes with the other, and whoever reads hears how it ended. (`compose` throws an AbortError at nobody when its
+  // reader goes at the wrong moment.)
+  pipeline(body, limited, ignore)
+  return limited
 }
 
 function remoteError(destination: string, timeout: AbortSignal | undefined, cause: unknown): RemoteError {
