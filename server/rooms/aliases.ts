@@ -56,7 +56,7 @@ export async function findAlias(core: RoomsCore, alias: string): Promise<string 
 export async function resolveRoom(core: RoomsCore, roomIdOrAlias: string): Promise<string> {
   if (!roomIdOrAlias.startsWith('#')) return roomIdOrAlias
   const isOurs = serverNameOf(roomIdOrAlias) === core.environment.serverName
-  const roomId = isOurs ? await findOrAsk(core, roomIdOrAlias) : await core.peers?.resolveAlias(roomIdOrAlias)
+  const roomId = isOurs ? await findOrAsk(core, roomIdOrAlias) : (await core.peers?.resolveAlias(roomIdOrAlias))?.roomId
   if (roomId === undefined) throw notFound('The alias leads to no room')
   return roomId
 }

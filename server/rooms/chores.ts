@@ -4,16 +4,19 @@ import { put, remove } from '../store/index.ts'
 import type { RoomsCore } from './core.ts'
 import { membershipIn } from './event.ts'
 import { leave } from './membership-cases.ts'
+import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { propose } from './propose.ts'
+import { allowsGuests } from './set-membership.ts'
 import { type ChoreRow, chores } from './store.ts'
 
 const RETRY_MS = 60_000
 
-type Kind = 'profile' | 'leave'
+type Kind = 'profile' | 'leave' | 'guest'
 
 /**
- * What goes on in many rooms after the answer: a changed profile is shown in each of them, a deactivated user leaves them.
+ * What goes on in many rooms after the answer: a changed profile is shown in each of them, a deactivated user leaves them, a guest
+ * leaves those that forbid guests.
  * Noted on disk before it begins, so that a restart goes on with it; doing it twice changes nothing.
  */
 export class Chores {
@@ -31,6 +34,8 @@ export class Chores {
   /** Goes on with what a stop has interrupted. */
   async resume(): Promise<void> {
     for (const row of await this.#core.store.home.range(chores, { index: 'key' })) this.#start(row)
+    // A stop may have come between the change of a room and the note of what follows from it.
+    for (const userId of await this.#core.accounts.listGuests()) await this.begin('guest', userId)
   }
 
   /** @returns when the work is noted; it goes on in the background */
@@ -43,6 +48,14 @@ export class Chores {
     }
     await this.#core.store.commit(() => [put(chores, row)])
     this.#start(row)
+  }
+
+  /** Guests who are in a room that does not want them any more begin to leave it. */
+  async sendGuestsAway(room: OpenRoom): Promise<void> {
+    if (allowsGuests(room)) return
+    for (const userId of await this.#core.accounts.listGuests()) {
+      if (room.head.joined.has(userId)) await this.begin('guest', userId)
+    }
   }
 
   /** Resolves when nothing is under way. */
@@ -67,6 +80,7 @@ export class Chores {
       do {
         running.isWantedAgain = false
         if (row.kind === 'profile') await this.#showProfile(row.userId)
+        else if (row.kind === 'guest') await this.#leaveForbidden(row.userId)
         else await this.#leaveAll(row.userId)
       } while (running.isWantedAgain && !this.#isClosed)
       if (!this.#isClosed) await this.#core.store.commit(() => [remove(chores, row.key)])
@@ -114,6 +128,18 @@ export class Chores {
     for (const roomId of await this.#roomsOf(userId, ['join', 'invite', 'knock'])) {
       if (this.#isClosed) return
       await this.#ifAllowed(() => leave(this.#core, this.#rooms, { roomId, userId }))
+    }
+  }
+
+  /** Spec: client-server-api §Guest Access, §Server behaviour. */
+  async #leaveForbidden(userId: string): Promise<void> {
+    if (!(await this.#core.accounts.findAccount(userId))?.isGuest) return
+    for (const roomId of await this.#roomsOf(userId, ['join'])) {
+      if (this.#isClosed) return
+      const isForbidden = await this.#rooms.use(roomId, (room) => !allowsGuests(room))
+      if (!isForbidden) continue
+      const reason = 'The room does not allow guests any more'
+      await this.#ifAllowed(() => leave(this.#core, this.#rooms, { roomId, userId, reason }))
     }
   }
 

@@ -157,7 +157,7 @@ async function checkCanonicalAlias(core: RoomsCore, room: OpenRoom, content: Jso
     const isOurs = serverNameOf(listed) === core.environment.serverName
     const roomId = isOurs
       ? (await core.store.home.get(aliases, listed))?.roomId
-      : await core.peers?.resolveAlias(listed)
+      : (await core.peers?.resolveAlias(listed))?.roomId
     if (roomId !== room.roomId) {
       throw new MatrixError('M_BAD_ALIAS', 400, `${listed} does not point to this room`)
     }

@@ -19,6 +19,8 @@ export interface RoomEvent extends IdentifiedPdu {
   readonly isRejected: boolean
   /** For state events: the event that this one took the place of in the state before it. */
   readonly replaces?: { readonly eventId: string; readonly content: JsonObject; readonly sender: string } | undefined
+  /** Of another server's user, who joins, leaves or knocks through us: we pass it on to the room's other servers. */
+  readonly isRelayed: boolean
   /** The redaction that took its content away; `pdu` is then already the redacted form. */
   readonly redactedBecause?: RoomEvent | undefined
   /** Who sent it from which device and under which transaction ID, or as which delayed event; only for events of our own users. */
@@ -122,6 +124,8 @@ export interface EventAnnouncement {
   readonly roomId: string
   /** The users whose clients are concerned: joined members now, and the target of a membership event. */
   readonly concerned: Iterable<string>
+  /** Their servers, ours among them. */
+  readonly servers: Iterable<string>
 }
 
 /** A user who was in a room and is now in the one that took its place. */
@@ -148,6 +152,10 @@ export interface RoomsForReaders {
   lastChange(roomId: string): number
   /** Joined users of a room that is open or not; from memory. */
   joinedUsers(roomId: string): Promise<ReadonlySet<string>>
+  /** Other servers with joined members in a room. No room is opened. */
+  serversIn(roomId: string): Promise<ReadonlySet<string>>
+  /** Rooms in which another server has joined members. No room is opened. */
+  roomsWithServer(serverName: string): Promise<readonly string[]>
   /** Do they share a room in which both are joined? */
   shareRoom(userId: string, other: string): Promise<boolean>
   /** The rooms in which both are joined. */

@@ -1,9 +1,7 @@
 import type { AccountsForReaders } from '../accounts/index.ts'
+import type { Peers } from '../federation/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import type { PolicyServers } from '../policy/index.ts'
-import type { KeyLookup } from '../protocol/event-signing.ts'
-import type { Json, Pdu } from '../protocol/pdu.ts'
-import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import type { SigningKey } from '../protocol/signing-key.ts'
 import type { Store } from '../store/index.ts'
 import type { Announcer } from './announcer.ts'
@@ -15,19 +13,6 @@ import type { Retention } from './retention.ts'
 export interface RoomsConfig {
   /** Version of rooms whose creator names none. */
   readonly defaultRoomVersion: string
-}
-
-/**
- * Where the pipeline gets what only other servers have. Given by `app/`, answered by `federation/`; without it the server
- * knows nobody but itself.
- */
-export interface Peers {
-  /** Public keys that an event's signatures are to be checked with; what cannot be had is left out. */
-  keysFor(pdu: Pdu, rules: RoomVersionRules): Promise<KeyLookup>
-  /** Events by ID from servers that ought to have them, unchecked, in no order; what cannot be had is left out. */
-  fetchEvents(roomId: string, eventIds: readonly string[], from: string): Promise<readonly Json[]>
-  /** The room that another server's alias leads to. */
-  resolveAlias(alias: string): Promise<string | undefined>
 }
 
 /**
@@ -53,6 +38,7 @@ export interface RoomsCore {
   readonly signingKey: SigningKey
   readonly accounts: AccountsForReaders
   readonly config: RoomsConfig
+  /** Other servers; without them nobody but our own users is reached. */
   readonly peers: Peers | undefined
   readonly claims: Claims | undefined
   readonly policyServers: PolicyServers | undefined

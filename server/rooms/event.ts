@@ -27,6 +27,8 @@ export interface EventFacts {
   readonly isPurged?: boolean
   /** It was known, and could be cited, before it got its place. */
   readonly wasOutlier?: boolean
+  /** Of another server's user, who joins, leaves or knocks through us: we pass it on to the room's other servers. */
+  readonly isRelayed?: boolean
   readonly replaces?: RoomEvent['replaces']
   readonly redactedBecause?: KeptEvent | undefined
   readonly local?: RoomEvent['local']
@@ -51,6 +53,7 @@ export class KeptEvent implements RoomEvent {
   readonly isWithheld: boolean
   readonly isPurged: boolean
   readonly wasOutlier: boolean
+  readonly isRelayed: boolean
   readonly replaces: RoomEvent['replaces']
   readonly redactedBecause: KeptEvent | undefined
   readonly local: RoomEvent['local']
@@ -73,6 +76,7 @@ export class KeptEvent implements RoomEvent {
     this.isWithheld = facts.isWithheld ?? false
     this.isPurged = facts.isPurged ?? false
     this.wasOutlier = facts.wasOutlier ?? false
+    this.isRelayed = facts.isRelayed ?? false
     this.replaces = facts.replaces
     this.redactedBecause = facts.redactedBecause
     this.local = facts.local
@@ -137,7 +141,7 @@ export class KeptEvent implements RoomEvent {
       isWithheld,
       isPurged,
     } = this
-    const { wasOutlier, replaces, redactedBecause, local, links } = this
+    const { wasOutlier, isRelayed, replaces, redactedBecause, local, links } = this
     return {
       rules,
       eventId,
@@ -152,6 +156,7 @@ export class KeptEvent implements RoomEvent {
       isWithheld,
       isPurged,
       wasOutlier,
+      isRelayed,
       replaces,
       redactedBecause,
       local,

@@ -1,3 +1,4 @@
+import { serverNameOf } from '../../shared/matrix/identifiers.ts'
 import { depthOf } from '../protocol/event-format.ts'
 import { referenceHash } from '../protocol/hashes.ts'
 import { type EventReference, type IdentifiedPdu, type Pdu, referencedIds } from '../protocol/pdu.ts'
@@ -29,6 +30,8 @@ export interface Heads {
   readonly state: StateMap
   readonly joined: ReadonlySet<string>
   readonly invited: number
+  /** How many joined members each server has; servers without any are not in it. */
+  readonly servers: ReadonlyMap<string, number>
 }
 
 const hashReferences = new WeakMap<Pdu, EventReference>()
@@ -52,7 +55,10 @@ export const EMPTY_HEADS: Heads = {
   state: StateMap.empty,
   joined: new Set(),
   invited: 0,
+  servers: new Map(),
 }
+
+type Members = Pick<Heads, 'joined' | 'invited' | 'servers'>
 
 /** One piece of state that is not what it was. */
 export interface StateChange {
@@ -77,10 +83,11 @@ export function stateChanges(before: StateMap, after: StateMap): readonly StateC
   return changes
 }
 
-/** Who is joined and how many are invited, after some changes of state. */
-export function countMembers(heads: Heads, changes: readonly StateChange[]): Pick<Heads, 'joined' | 'invited'> {
+/** Who is joined, from where, and how many are invited, after some changes of state. */
+export function countMembers(heads: Heads, changes: readonly StateChange[]): Members {
   let { invited } = heads
   let joined: Set<string> | undefined
+  let servers: Map<string, number> | undefined
   for (const { type, stateKey, before, after } of changes) {
     if (type !== 'm.room.member') continue
     const was = membershipIn(before)
@@ -90,22 +97,34 @@ export function countMembers(heads: Heads, changes: readonly StateChange[]): Pic
     if (is === 'invite') invited += 1
     if (was !== 'join' && is !== 'join') continue
     joined ??= new Set(heads.joined)
+    servers ??= new Map(heads.servers)
     if (is === 'join') joined.add(stateKey)
     else joined.delete(stateKey)
+    addToServer(servers, stateKey, is === 'join' ? 1 : -1)
   }
-  return { joined: joined ?? heads.joined, invited }
+  return { joined: joined ?? heads.joined, invited, servers: servers ?? heads.servers }
 }
 
-/** Who is joined and how many are invited in a state, counted anew. */
-export function allMembers(state: StateMap): Pick<Heads, 'joined' | 'invited'> {
+/** Who is joined, from where, and how many are invited in a state, counted anew. */
+export function allMembers(state: StateMap): Members {
   const joined = new Set<string>()
+  const servers = new Map<string, number>()
   let invited = 0
   for (const [userId, event] of state.ofType('m.room.member')) {
     const membership = membershipIn(event)
-    if (membership === 'join') joined.add(userId)
-    else if (membership === 'invite') invited += 1
+    if (membership === 'join') {
+      joined.add(userId)
+      addToServer(servers, userId, 1)
+    } else if (membership === 'invite') invited += 1
   }
-  return { joined, invited }
+  return { joined, invited, servers }
+}
+
+function addToServer(servers: Map<string, number>, userId: string, change: 1 | -1): void {
+  const server = serverNameOf(userId)
+  const count = (servers.get(server) ?? 0) + change
+  if (count > 0) servers.set(server, count)
+  else servers.delete(server)
 }
 
 /** The extremities after an accepted event that names the previous ones. */

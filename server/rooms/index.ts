@@ -1,7 +1,6 @@
 /** The door of `rooms/`: what slices above read, and the use cases of the client API. */
 export { timelineToken } from './batch-token.ts'
 export * from './contract.ts'
-export type { Peers } from './core.ts'
 export { DELAYED_EVENT_LIMITS } from './delayed-events.ts'
 export type { DirectoryPage, DirectoryWish } from './directory.ts'
 export type { Reader } from './read-state.ts'

@@ -134,6 +134,10 @@ export async function putMembership(
   if (typeof membership !== 'string' || !MEMBERSHIPS.has(membership)) {
     throw new MatrixError('M_BAD_JSON', 400, 'membership is none of invite, join, knock, leave and ban')
   }
+  // What guests cannot do at the endpoints of memberships, they cannot do here. Spec: client-server-api §Guest Access.
+  if (isGuest && (target !== sender || (membership !== 'join' && membership !== 'leave'))) {
+    throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 403, 'Guests may only join and leave')
+  }
   if (membership === 'invite') await findInvitee(core, target)
   const act = async (room: OpenRoom): Promise<string> => {
     const wish = { sender, target, membership: membership as Membership, extra, isGuest, createdTs }

@@ -1,3 +1,4 @@
+import { serverNameOf } from '../../shared/matrix/identifiers.ts'
 import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import { type Op, put, type RoomLease, remove } from '../store/index.ts'
 import { type AggregateChanges, Aggregates, aggregateOps } from './aggregates.ts'
@@ -415,7 +416,10 @@ export class OpenRoom implements Disposable {
         const target = event.pdu.type === 'm.room.member' ? event.pdu.state_key : undefined
         const concerned =
           target === undefined || heads.joined.has(target) ? heads.joined : new Set([...heads.joined, target])
-        return { position, event, roomId: this.roomId, concerned }
+        const server = target === undefined ? undefined : serverNameOf(target)
+        const servers =
+          server === undefined || heads.servers.has(server) ? heads.servers.keys() : [...heads.servers.keys(), server]
+        return { position, event, roomId: this.roomId, concerned, servers: [...servers] }
       })
   }
 

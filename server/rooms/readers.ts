@@ -1,10 +1,11 @@
+import { serverNameOf } from '../../shared/matrix/identifiers.ts'
 import type { RoomsForReaders } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { blocksInvites } from './invite-permission.ts'
 import type { KeptMembership } from './memberships.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { KeptRoomView } from './room-view.ts'
-import { roomIndex } from './store.ts'
+import { roomIndex, roomServers } from './store.ts'
 
 type Memberships = ReadonlyMap<string, KeptMembership>
 
@@ -44,6 +45,11 @@ export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForRead
     return rooms.use(roomId, ({ visible }) => visible.joined)
   }
 
+  async function roomsWithServer(serverName: string): Promise<readonly string[]> {
+    const range = { index: 'server', from: serverName, to: `${serverName}\u0000` } as const
+    return (await core.store.home.range(roomServers, range)).map(({ roomId }) => roomId)
+  }
+
   async function joinedRooms(userId: string): Promise<readonly string[]> {
     if (core.isLocal(userId)) {
       return [...(await membershipsOf(userId)).values()]
@@ -51,7 +57,9 @@ export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForRead
         .map(({ roomId }) => roomId)
     }
     const joined: string[] = []
-    for (const roomId of core.changes.keys()) if ((await joinedUsers(roomId)).has(userId)) joined.push(roomId)
+    for (const roomId of await roomsWithServer(serverNameOf(userId))) {
+      if ((await joinedUsers(roomId)).has(userId)) joined.push(roomId)
+    }
     return joined
   }
 
@@ -79,6 +87,11 @@ export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForRead
     },
     lastChange: (roomId) => core.changes.get(roomId) ?? 0,
     joinedUsers,
+    async serversIn(roomId) {
+      const rows = await core.store.home.range(roomServers, { index: 'roomId', from: roomId, to: `${roomId}\u0000` })
+      return new Set(rows.map(({ server }) => server))
+    },
+    roomsWithServer,
     async shareRoom(userId, other) {
       for await (const _ of roomsSharedBy(userId, other)) return true
       return false

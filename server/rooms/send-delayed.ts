@@ -25,8 +25,8 @@ export async function sendDelayed(
   const content = JSON.parse(row.content) as JsonObject
   const account = await core.accounts.findAccount(userId)
   if (!account || account.isDeactivated) throw forbidden('This account is gone')
-  const { isAdmin, isSuspended = false } = account
-  const requester: Requester = { userId, deviceId, isAdmin, isSuspended, isGuest: false, tokenId: '' }
+  const { isAdmin, isGuest, isSuspended = false } = account
+  const requester: Requester = { userId, deviceId, isAdmin, isSuspended, isGuest, tokenId: '' }
   requireNotSuspended(requester)
   const createdTs = row.createdTs ?? undefined
   const accompanying = {
@@ -44,7 +44,7 @@ export async function sendDelayed(
     sender: userId,
     target: stateKey,
     content,
-    isGuest: false,
+    isGuest,
     createdTs,
     accompanying,
   })

@@ -93,9 +93,13 @@ export async function checkInvitee(core: RoomsCore, target: string): Promise<voi
   }
 }
 
+/** Whether guests may be in the room. */
+export const allowsGuests = (room: OpenRoom): boolean =>
+  room.head.state.get('m.room.guest_access')?.pdu.content.guest_access === 'can_join'
+
 /** Spec: client-server-api §Guest access. */
 function requireGuestAccess(room: OpenRoom): void {
-  if (room.head.state.get('m.room.guest_access')?.pdu.content.guest_access === 'can_join') return
+  if (allowsGuests(room)) return
   throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 403, 'Guests may not join this room')
 }
 

@@ -14,6 +14,7 @@ interface Marks {
   readonly withheld?: true
   readonly purged?: true
   readonly wasOutlier?: true
+  readonly relayed?: true
   /** Event ID of what a state event took the place of. */
   readonly replaces?: string
   readonly redactedBy?: string
@@ -160,6 +161,21 @@ export type RoomRow = {
 export const INDEX_VERSION = 1
 export const roomIndex = collection<RoomRow>({ name: 'rooms', place: 'home', key: 'roomId', indexes: [] })
 
+export type RoomServerRow = {
+  readonly key: string
+  readonly roomId: string
+  readonly server: string
+}
+
+/** Other servers that have joined members in a room. */
+export const roomServers = collection<RoomServerRow>({
+  name: 'room-servers',
+  place: 'home',
+  key: 'key',
+  indexes: ['roomId', 'server'],
+})
+export const roomServerKey = (roomId: string, server: string): string => `${roomId}\u0000${server}`
+
 export type RoomChangeRow = { readonly roomId: string; readonly position: number }
 
 /** The stream position of each room's last change. */
@@ -236,13 +252,13 @@ export const networkRooms = collection<NetworkRoomRow>({
 })
 
 export type ChoreRow = {
-  /** `profile` or `leave`, and the user ID. */
+  /** `profile`, `leave` or `guest`, and the user ID. */
   readonly key: string
   readonly kind: string
   readonly userId: string
 }
 
-/** Work that goes on after the answer and over restarts: a changed profile, a deactivated user's rooms. */
+/** Work that goes on after the answer and over restarts: a changed profile, a deactivated user's rooms, rooms that want no guests any more. */
 export const chores = collection<ChoreRow>({ name: 'room-chores', place: 'home', key: 'key', indexes: [] })
 
 function marksOf(event: KeptEvent): string | null {
@@ -252,6 +268,7 @@ function marksOf(event: KeptEvent): string | null {
     ...(event.isWithheld && { withheld: true }),
     ...(event.isPurged && { purged: true }),
     ...(event.wasOutlier && { wasOutlier: true }),
+    ...(event.isRelayed && { relayed: true }),
     ...(event.replaces && { replaces: event.replaces.eventId }),
     ...(event.redactedBecause && { redactedBy: event.redactedBecause.eventId }),
     ...(event.local && { ...event.local }),
@@ -328,6 +345,7 @@ export function readEvent(
       isWithheld: marks.withheld ?? false,
       isPurged: marks.purged ?? false,
       wasOutlier: marks.wasOutlier ?? false,
+      isRelayed: marks.relayed ?? false,
       local: localIn(marks),
       links: hasPlace ? linksIn(row) : undefined,
     },

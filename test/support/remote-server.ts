@@ -1,10 +1,13 @@
 /** Another server in a test's hands: it signs whatever events it is told to, right or wrong. */
+
+import { type Peers, RemoteRefusal } from '../../server/federation/index.ts'
+import { RemoteError } from '../../server/net/index.ts'
 import { selectAuthEvents } from '../../server/protocol/auth-rules/index.ts'
 import { type EventDraft, finishEvent, type VerifyKey } from '../../server/protocol/event-signing.ts'
 import { referenceHash } from '../../server/protocol/hashes.ts'
 import type { EventReference, IdentifiedPdu, Json, JsonObject, Pdu } from '../../server/protocol/pdu.ts'
 import { makeSigningKey, type SigningKey } from '../../server/protocol/signing-key.ts'
-import type { Peers, RoomEvent, Rooms } from '../../server/rooms/index.ts'
+import type { RoomEvent, Rooms } from '../../server/rooms/index.ts'
 
 export interface RemoteWish {
   readonly roomId: string
@@ -36,6 +39,27 @@ export interface RemoteServer {
   join(roomId: string, userId: string, on: readonly string[]): Promise<string>
 }
 
+async function noAnswer(server: string): Promise<never> {
+  throw new RemoteError(server, 'unreachable', 'it is in a test')
+}
+
+/** What the tests of rooms alone do not ask of others. */
+const unreachable = {
+  missingEvents: noAnswer,
+  backfill: noAnswer,
+  stateIds: noAnswer,
+  state: noAnswer,
+  eventAuth: noAnswer,
+  eventByTimestamp: noAnswer,
+  makeMembership: noAnswer,
+  sendJoin: noAnswer,
+  sendLeave: noAnswer,
+  sendKnock: noAnswer,
+  sendInvite: noAnswer,
+  exchangeThirdPartyInvite: noAnswer,
+  hierarchy: noAnswer,
+} satisfies Partial<Peers>
+
 /** Keys of all remote servers of a test, and the events that they give when asked. */
 export function peersOf(
   servers: readonly Pick<RemoteServer, 'name' | 'key'>[],
@@ -49,7 +73,12 @@ export function peersOf(
         const server = servers.find(({ name, key }) => name === serverName && key.keyId === keyId)
         return server && { publicKey: server.key.publicKey, validUntilTs: Number.MAX_SAFE_INTEGER }
       },
-    fetchEvents: async (_roomId, eventIds) => eventIds.flatMap((id) => events.get(id) ?? []),
+    ...unreachable,
+    async event(server, eventId) {
+      const event = events.get(eventId)
+      if (event !== undefined) return event
+      throw new RemoteRefusal(server, { status: 404, errcode: 'M_NOT_FOUND', error: 'no such event', body: {} })
+    },
     resolveAlias: async () => undefined,
   }
 }

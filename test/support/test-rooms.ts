@@ -1,9 +1,10 @@
 /** The slice `rooms/` by itself, on a store in memory, with accounts that are only names. */
 import type { AccountsForReaders, Deactivation, Profile, Requester } from '../../server/accounts/index.ts'
+import type { Peers } from '../../server/federation/index.ts'
 import type { Environment } from '../../server/observe/environment.ts'
 import type { PolicyServers } from '../../server/policy/index.ts'
 import { makeSigningKey, type SigningKey } from '../../server/protocol/signing-key.ts'
-import { createRooms, type Peers, type Rooms } from '../../server/rooms/index.ts'
+import { createRooms, type Rooms } from '../../server/rooms/index.ts'
 import type { Store } from '../../server/store/index.ts'
 import { type ManualClock, manualClock } from './manual-clock.ts'
 import { openMemoryStore } from './memory-store.ts'

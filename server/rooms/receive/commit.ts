@@ -23,6 +23,8 @@ import {
   publishedRooms,
   replacement,
   roomIndex,
+  roomServerKey,
+  roomServers,
   stateRow,
 } from '../store.ts'
 import { strippedStateFor } from '../stripped-state.ts'
@@ -51,6 +53,8 @@ export async function stageEvent(
     readonly judgement: Judgement
     /** It was kept without a place in the timeline before. */
     readonly wasOutlier?: boolean
+    /** See `KeptEvent`. */
+    readonly isRelayed?: boolean
   },
   accompanying: Accompanying = {},
 ): Promise<{ readonly durable: Promise<KeptEvent> }> {
@@ -97,6 +101,7 @@ export async function stageEvent(
       rejected: judgement.outcome === 'rejected' ? judgement.how : undefined,
       isWithheld: redactionNow.outcome === 'withheld',
       wasOutlier: judged.wasOutlier ?? false,
+      isRelayed: judged.isRelayed ?? false,
       replaces: replaced && replacement(replaced),
       local: accompanying.local,
       links,
@@ -164,11 +169,31 @@ export async function stageEvent(
       ...summaryOp,
       ...(lifetime ? core.retention.policyOps(roomId, lifetime.after) : []),
       ...(isFirstRemote ? [put(roomIndex, room.row)] : []),
+      ...serverOps(core, roomId, head.servers, heads.servers),
       ...(judged.wasOutlier ? [remove(outliers, eventId, roomId)] : []),
       ...(accompanying.ops?.(event, position) ?? []),
     ],
   })
   return { durable }
+}
+
+/** Other servers that came into the room, or left it. */
+function serverOps(
+  { environment: { serverName } }: RoomsCore,
+  roomId: string,
+  before: Heads['servers'],
+  after: Heads['servers'],
+): readonly Op[] {
+  if (before === after) return []
+  const ops: Op[] = []
+  for (const server of after.keys()) {
+    if (server === serverName || before.has(server)) continue
+    ops.push(put(roomServers, { key: roomServerKey(roomId, server), roomId, server }))
+  }
+  for (const server of before.keys()) {
+    if (!after.has(server)) ops.push(remove(roomServers, roomServerKey(roomId, server)))
+  }
+  return ops
 }
 
 /** Keeps an event that has no place in the timeline. Only within `room.enter`. */

@@ -2,6 +2,8 @@
  * Events of other servers on their way into a room. Ours, once built, take steps 4 to 8 of the same way (`propose.ts`).
  * Spec: server-server-api §Checks performed on receipt of a PDU. Step 0, the room's ACL, is for whoever takes them in.
  */
+import { RemoteRefusal } from '../../federation/index.ts'
+import { RemoteError } from '../../net/index.ts'
 import { parseJson } from '../../protocol/json.ts'
 import { type IdentifiedPdu, type Json, type Pdu, referencedIds } from '../../protocol/pdu.ts'
 import { put, remove } from '../../store/index.ts'
@@ -105,14 +107,25 @@ async function gather(
   const missing = await listMissing(room, pdu)
   if (missing.length === 0 || !core.peers || depth >= MAX_FETCH_DEPTH) return missing
   const previous = new Set(referencedIds(pdu.prev_events))
-  const fetched = await core.peers.fetchEvents(room.roomId, missing.slice(0, MAX_FETCHED_AT_ONCE), from)
-  for (const json of fetched) {
+  for (const eventId of missing.slice(0, MAX_FETCHED_AT_ONCE)) {
+    const json = await findAt(core, from, eventId)
+    if (json === undefined) continue
     const parsed = parseReceived(json, room.roomId, room.rules)
     if (!parsed.ok || !missing.includes(parsed.event.eventId)) continue
     if (previous.has(parsed.event.eventId)) await receive(core, room, { json, from }, depth + 1)
     else await receiveOutlier(core, room, { json, from }, depth + 1)
   }
   return listMissing(room, pdu)
+}
+
+/** What another server gives of one of its events; nothing, where it does not answer or has none. */
+async function findAt(core: RoomsCore, server: string, eventId: string): Promise<Json | undefined> {
+  try {
+    return await core.peers?.event(server, eventId)
+  } catch (error) {
+    if (error instanceof RemoteError || error instanceof RemoteRefusal) return undefined
+    throw error
+  }
 }
 
 async function listMissing(room: OpenRoom, pdu: Pdu): Promise<readonly string[]> {

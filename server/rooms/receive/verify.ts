@@ -21,7 +21,7 @@ export async function verify(
   text: string,
   rules: RoomVersionRules,
 ): Promise<Verified> {
-  const theirs = await core.peers?.keysFor(event.pdu, rules)
+  const theirs = await core.peers?.keysFor([event.pdu], rules)
   const { serverName } = core.environment
   const keyOf: KeyLookup = (server, keyId) => {
     if (server !== serverName) return theirs?.(server, keyId)
