@@ -6,6 +6,7 @@ export interface Requester {
   /** `null` only for application services that act without a device. */
   readonly deviceId: string | null
   readonly isAdmin: boolean
+  /** May call what `http/guests.ts` names. Spec: client-server-api §Guest Access. */
   readonly isGuest: boolean
   /** May only log out. `http/` refuses all else. Spec: client-server-api §Account locking. */
   readonly isLocked?: boolean
@@ -31,6 +32,8 @@ export interface Account {
   readonly userId: string
   readonly isAdmin: boolean
   readonly isDeactivated: boolean
+  /** See `Requester`. */
+  readonly isGuest: boolean
   /** See `Requester`. */
   readonly isSuspended?: boolean
   readonly createdTs: number
@@ -83,6 +86,8 @@ export interface AccountsForReaders {
   authenticate(accessToken: string, seen: Seen): Promise<Requester>
   findAccount(userId: string): Promise<Account | undefined>
   findDevice(userId: string, deviceId: string): Promise<Device | undefined>
+  /** All who are guests now, by user ID. */
+  listGuests(): Promise<readonly string[]>
   /** By device ID. */
   listDevices(userId: string): Promise<readonly Device[]>
   /** Empty for a user without a profile. */

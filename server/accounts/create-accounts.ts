@@ -6,6 +6,7 @@ import { createAnnouncer } from './announcements.ts'
 import { type AppserviceUsers, createAppserviceUsers } from './appservice-users.ts'
 import type { AccountsForReaders, Session } from './contract.ts'
 import { createDevices, type DeviceIdGuard, type Devices } from './devices.ts'
+import { createGuests } from './guests.ts'
 import { createLifecycle, type Lifecycle } from './lifecycle.ts'
 import { type AttemptLimit, createLogin, type Login } from './login.ts'
 import { createModeration, type Moderation } from './moderation.ts'
@@ -17,7 +18,7 @@ import { createProfileAnnouncements } from './profile-announcements.ts'
 import { createProfiles, type Profiles } from './profiles.ts'
 import { createRegistration, type Registration } from './registration.ts'
 import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
-import { accountRows } from './store.ts'
+import { accountRows, guestRows } from './store.ts'
 import { createThirdPartyIds, type ThirdPartyIds } from './third-party-ids.ts'
 import { createTokens, DEFAULT_ACCESS_TOKEN_LIFETIME_MS } from './tokens.ts'
 import { requireUnreserved } from './usernames.ts'
@@ -37,8 +38,12 @@ interface AccountsConfig {
 export interface Accounts extends AccountsForReaders, Login, Profiles, Moderation, AppserviceUsers, AsyncDisposable {
   readonly isRegistrationOpen: boolean
   readonly sharedSecret: SharedSecret | undefined
-  /** Whether a person could choose this name now; without one, the server makes it up. @throws MatrixError as `requireAvailable` */
-  requireFreeUsername(username: string | undefined): Promise<void>
+  /**
+   * Whether a person could choose this name now; without one, the server makes it up.
+   * @param guestAccessToken of the guest whose name it is
+   * @throws MatrixError as `requireAvailable`, for guests as `Guests.requireUpgradable`
+   */
+  requireFreeUsername(username: string | undefined, guestAccessToken?: string): Promise<void>
   readonly register: Registration['register']
   readonly hasAccounts: Registration['hasAccounts']
   /** Spec: client-server-api §Refreshing access tokens. @throws MatrixError 401 M_UNKNOWN_TOKEN */
@@ -57,6 +62,7 @@ export interface Accounts extends AccountsForReaders, Login, Profiles, Moderatio
 
   readonly changePassword: Lifecycle['changePassword']
   readonly deactivate: Lifecycle['deactivate']
+  readonly deactivateGuest: Lifecycle['deactivateGuest']
   /** Goes on with what a stop has cut short. To be called once everybody has subscribed. */
   readonly resume: Lifecycle['resume']
 
@@ -94,7 +100,8 @@ export function createAccounts({
   const tokens = createTokens({ ...shared, activity, accessTokenLifetimeMs })
   const deviceAnnouncers = { added: deviceAdded, renamed: deviceRenamed, removed: deviceRemoved }
   const devices = createDevices({ ...shared, activity, tokens, ...deviceAnnouncers })
-  const registration = createRegistration({ ...shared, passwords, devices, isReserved })
+  const guests = createGuests({ ...shared, tokens, devices })
+  const registration = createRegistration({ ...shared, passwords, devices, guests, isReserved })
   const thirdPartyIds = createThirdPartyIds(shared)
   const { findOwner: findByThirdPartyId } = thirdPartyIds
   const login = createLogin({ ...shared, passwords, devices, limitAttempts, findByThirdPartyId })
@@ -113,7 +120,11 @@ export function createAccounts({
     isRegistrationOpen: config.registrationOpen,
     sharedSecret: config.sharedSecret === undefined ? undefined : createSharedSecret(config.sharedSecret, environment),
 
-    async requireFreeUsername(username) {
+    async requireFreeUsername(username, guestAccessToken) {
+      if (guestAccessToken !== undefined) {
+        await guests.requireUpgradable(username, guestAccessToken)
+        return
+      }
       if (username === undefined) return
       // An application service's claim says more than the custom by which such names begin with an underscore.
       if (!isReserved(`@${username.toLowerCase()}:${environment.serverName}`)) requireUnreserved(username)
@@ -132,10 +143,12 @@ export function createAccounts({
       const row = await store.home.get(accountRows, userId)
       if (!row) return undefined
       const { isAdmin, isDeactivated, isSuspended, createdTs } = row
-      return { userId, isAdmin, isDeactivated, isSuspended, createdTs }
+      const isGuest = (await store.home.get(guestRows, userId)) !== undefined
+      return { userId, isAdmin, isDeactivated, isGuest, isSuspended, createdTs }
     },
     findDevice: devices.find,
     listDevices: devices.list,
+    listGuests: guests.list,
     listPeople: () => listPeople(store),
     renameDevice: devices.rename,
     removeDevices: lifecycle.removeDevices,
@@ -144,6 +157,7 @@ export function createAccounts({
 
     changePassword: lifecycle.changePassword,
     deactivate: lifecycle.deactivate,
+    deactivateGuest: lifecycle.deactivateGuest,
     async resume() {
       await lifecycle.resume()
       await profileAnnouncements.resume(profiles.profileOf)

@@ -5,7 +5,7 @@ import type { Deactivation } from './contract.ts'
 import type { Devices } from './devices.ts'
 import { userLocked } from './errors.ts'
 import { type Passwords, requireGoodPassword } from './passwords.ts'
-import { type AccountRow, accountDataRows, accountRows, deactivationRows, profileRows } from './store.ts'
+import { type AccountRow, accountDataRows, accountRows, deactivationRows, guestRows, profileRows } from './store.ts'
 import { removalOfThirdPartyIds } from './third-party-ids.ts'
 
 /** What happens to an account and its devices after they were made. */
@@ -22,6 +22,8 @@ export interface Lifecycle {
   changePassword(change: { userId: string; newPassword: string; logOut: boolean; keep: string | null }): Promise<void>
   /** Spec: client-server-api §Account deactivation. The name stays taken. Doing it again changes nothing. */
   deactivate(change: Deactivation): Promise<void>
+  /** The same for a guest; does nothing where the account is none any more. */
+  deactivateGuest(userId: string): Promise<void>
   onDeactivated(listener: (change: Deactivation) => void | Promise<void>): () => void
   /** Announces deactivations again that a stop has cut short. To be called once everybody has subscribed. */
   resume(): Promise<void>
@@ -52,7 +54,11 @@ export function createLifecycle({
 
   /** Personal rows that go with the account. A deactivated one keeps its account data unless it is erased. */
   async function personalOps({ userId, erase }: Deactivation): Promise<readonly Op[]> {
-    const ops: Op[] = [remove(profileRows, userId), ...(await removalOfThirdPartyIds(store, userId))]
+    const ops: Op[] = [
+      remove(profileRows, userId),
+      remove(guestRows, userId),
+      ...(await removalOfThirdPartyIds(store, userId)),
+    ]
     if (!erase) return ops
     const entries = await store.home.range(accountDataRows, {
       index: 'order',
@@ -80,6 +86,10 @@ export function createLifecycle({
     return row
   }
 
+  async function findGuest(userId: string): Promise<AccountRow | undefined> {
+    return (await store.home.get(guestRows, userId)) && store.home.get(accountRows, userId)
+  }
+
   async function removeWhere(userId: string, plan: () => ReturnType<Devices['planRemoval']>): Promise<void> {
     await inLockOf(userId, async () => {
       const { ops, done } = await plan()
@@ -87,6 +97,30 @@ export function createLifecycle({
       await store.commit(() => ops)
       done()
     })
+  }
+
+  /** @param findRow asked in the lock of the user; `undefined`: there is nobody to deactivate */
+  async function deactivate(
+    { userId, erase }: Deactivation,
+    findRow: (userId: string) => Promise<AccountRow | undefined>,
+  ): Promise<void> {
+    const change = { userId, erase }
+    const isDone = await inLockOf(userId, async () => {
+      const account = await findRow(userId)
+      if (!account) return false
+      const removal = await planRemovalOfAll(userId)
+      const personal = await personalOps(change)
+      await store.commit(() => [
+        put(accountRows, { ...account, passwordHash: null, isAdmin: false, isDeactivated: true, isErased: erase }),
+        put(deactivationRows, change),
+        ...removal.ops,
+        ...personal,
+      ])
+      removal.done()
+      return true
+    })
+    // Leaving many rooms takes its time; the account itself is gone already.
+    if (isDone) void announceDeactivation(change)
   }
 
   return {
@@ -104,23 +138,8 @@ export function createLifecycle({
       })
     },
 
-    async deactivate({ userId, erase }) {
-      const change = { userId, erase }
-      await inLockOf(userId, async () => {
-        const account = await getActive(userId)
-        const removal = await planRemovalOfAll(userId)
-        const personal = await personalOps(change)
-        await store.commit(() => [
-          put(accountRows, { ...account, passwordHash: null, isAdmin: false, isDeactivated: true, isErased: erase }),
-          put(deactivationRows, change),
-          ...removal.ops,
-          ...personal,
-        ])
-        removal.done()
-      })
-      // Leaving many rooms takes its time; the account itself is gone already.
-      void announceDeactivation(change)
-    },
+    deactivate: (change) => deactivate(change, getActive),
+    deactivateGuest: (userId) => deactivate({ userId, erase: false }, findGuest),
 
     onDeactivated(listener) {
       listeners.add(listener)

@@ -2,9 +2,10 @@ import { MatrixError } from '../../shared/matrix/errors.ts'
 import type { Environment } from '../observe/environment.ts'
 import { type Op, put, type Store } from '../store/index.ts'
 import type { Session, SessionRequest } from './contract.ts'
-import { type Devices, requireValidSessionRequest } from './devices.ts'
+import { type Devices, type Planned, requireValidSessionRequest } from './devices.ts'
+import type { Guests } from './guests.ts'
 import { type Passwords, requireGoodPassword } from './passwords.ts'
-import { accountRows, appserviceUserRows } from './store.ts'
+import { accountRows, appserviceUserRows, guestRows } from './store.ts'
 import { randomUserId, userIdForUsername } from './usernames.ts'
 
 const exclusive = (): MatrixError =>
@@ -24,6 +25,10 @@ export interface NewAccount {
   readonly onlyAsFirst?: boolean
   /** The application service that makes the account, and that has been found to be allowed to. */
   readonly appserviceId?: string
+  /** A guest account. Spec: client-server-api §Guest Access. */
+  readonly isGuest?: boolean
+  /** Of the guest who becomes this account, keeping the user ID. */
+  readonly guestAccessToken?: string | undefined
   /** `null`: no device, no tokens. */
   readonly session: SessionRequest | null
   /** Written in the same commit, for what must not be there without the account. */
@@ -38,7 +43,8 @@ export interface Registration {
   requireAvailable(username: string): Promise<string>
   /**
    * Makes the account, its first device and tokens in one commit.
-   * @throws MatrixError 400 M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD, M_INVALID_PARAM; 429 M_LIMIT_EXCEEDED
+   * @throws MatrixError 400 M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE, M_WEAK_PASSWORD, M_INVALID_PARAM; 429 M_LIMIT_EXCEEDED;
+   * for guests who become full accounts those of `Guests.requireUpgradable`
    */
   register(wish: NewAccount): Promise<{ readonly userId: string; readonly session: Session | null }>
   /** Whether any account was ever made, those of application services aside. */
@@ -50,12 +56,14 @@ export function createRegistration({
   environment,
   passwords,
   devices,
+  guests,
   isReserved,
 }: {
   store: Store
   environment: Environment
   passwords: Passwords
   devices: Devices
+  guests: Guests
   isReserved: (userId: string) => boolean
 }): Registration {
   const { serverName, random, clock } = environment
@@ -74,6 +82,16 @@ export function createRegistration({
     if (await hasAccounts()) throw new MatrixError('M_FORBIDDEN', 403, 'This home has been claimed already')
   }
 
+  function userIdFor({ username, appserviceId, guestAccessToken }: NewAccount): string | Promise<string> {
+    if (guestAccessToken !== undefined) return guests.requireUpgradable(username, guestAccessToken)
+    return username === undefined ? randomUserId(serverName, random) : requireAvailable(username, appserviceId)
+  }
+
+  /** `undefined` where nobody was a guest. */
+  async function upgradeOf(userId: string, wish: NewAccount): Promise<Planned | undefined> {
+    return wish.guestAccessToken === undefined ? undefined : guests.planUpgrade(userId, wish.session)
+  }
+
   return {
     requireAvailable: (username) => requireAvailable(username),
     hasAccounts,
@@ -81,37 +99,42 @@ export function createRegistration({
       if (wish.session) requireValidSessionRequest(wish.session)
       if (wish.password !== null) requireGoodPassword(wish.password, wish.minPasswordLength)
       if (wish.onlyAsFirst) await requireFirst()
-      const userId =
-        wish.username === undefined
-          ? randomUserId(serverName, random)
-          : await requireAvailable(wish.username, wish.appserviceId)
+      const userId = await userIdFor(wish)
       const passwordHash = wish.password === null ? null : await passwords.hash(wish.password)
       const { appserviceId } = wish
 
-      // One lock for all names: "the first account" is a question about all of them. It is held for one commit.
-      return store.exclusive('accounts:create', async () => {
+      const make = async (): Promise<Awaited<ReturnType<Registration['register']>>> => {
         if (wish.onlyAsFirst) await requireFirst()
-        if (await isTaken(userId)) throw userInUse()
+        const upgrade = await upgradeOf(userId, wish)
+        const guest = upgrade && (await store.home.get(accountRows, userId))
+        if (!guest && (await isTaken(userId))) throw userInUse()
         const account = put(accountRows, {
-          userId,
-          passwordHash,
-          isAdmin: wish.isAdmin ?? false,
           isDeactivated: false,
           isErased: false,
           isLocked: false,
           isSuspended: false,
           createdTs: clock.now(),
+          // What administrators have said of a guest holds on.
+          ...guest,
+          userId,
+          passwordHash,
+          isAdmin: wish.isAdmin ?? false,
         })
         const planned = wish.session ? await devices.planSession(userId, wish.session) : undefined
         await store.commit(() => [
           account,
           ...(appserviceId === undefined ? [] : [put(appserviceUserRows, { userId, appserviceId })]),
+          ...(wish.isGuest ? [put(guestRows, { userId, createdTs: clock.now() })] : []),
+          ...(upgrade?.ops ?? []),
           ...(planned?.ops ?? []),
           ...(wish.alsoCommit?.(userId) ?? []),
         ])
+        upgrade?.done()
         planned?.done()
         return { userId, session: planned?.session ?? null }
-      })
+      }
+      // One lock for all names: "the first account" is a question about all of them. It is held for one commit.
+      return store.exclusive('accounts:create', () => store.exclusive(`accounts:${userId}`, make))
     },
   }
 }

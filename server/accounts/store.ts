@@ -31,6 +31,13 @@ export const appserviceUserRows = collection<AppserviceUserRow>({
   indexes: [],
 })
 
+export type GuestRow = {
+  readonly userId: string
+  readonly createdTs: number
+}
+/** Accounts that are guests now; a row goes when its guest becomes a full account, or is gone. */
+export const guestRows = collection<GuestRow>({ name: 'guests', place: 'home', key: 'userId', indexes: [] })
+
 export type DeviceRow = {
   /** `rowKey(userId, deviceId)`. */
   readonly id: string

@@ -4,7 +4,7 @@ import { type Op, put, remove, type Store } from '../store/index.ts'
 import type { Activity } from './activity.ts'
 import type { Requester, Seen, Session } from './contract.ts'
 import { userLocked } from './errors.ts'
-import { accountRows, deviceRows, exactly, rowKey, type TokenRow, tokenRows } from './store.ts'
+import { accountRows, deviceRows, exactly, guestRows, rowKey, type TokenRow, tokenRows } from './store.ts'
 import { newToken, tokenHash } from './token-text.ts'
 
 /** How long an access token lives that can be refreshed. */
@@ -145,12 +145,13 @@ export function createTokens({
       const { userId, deviceId } = row
       const { isAdmin, isLocked, isSuspended } = account
       const oauthClientId = await oauthClientOf(row)
+      const isGuest = (await store.home.get(guestRows, userId)) !== undefined
       if (evictions !== before) continue
       const requester = {
         userId,
         deviceId,
         isAdmin,
-        isGuest: false,
+        isGuest,
         isLocked,
         isSuspended,
         tokenId: hash,

@@ -81,6 +81,7 @@ import { whoamiRoutes } from '../api/client/whoami.ts'
 import { emailLinkRoutes } from '../api/fallback/email-link-page.ts'
 import { fallbackRoutes } from '../api/fallback/index.ts'
 import { exchangeOpenIdRoutes } from '../api/federation/openid.ts'
+import { guestAccessRoutes } from '../api/hearth/guest-access.ts'
 import { homeRoutes } from '../api/hearth/home.ts'
 import { hearthMediaRoutes } from '../api/hearth/media.ts'
 import { hearthPushRoutes } from '../api/hearth/push.ts'
@@ -196,7 +197,7 @@ export async function compose({
   const emails = createEmailValidation({ environment, store, accounts, mail, linkBase, homeName })
 
   // --- household, and what people show before they may do something
-  const household = await createHousehold({ environment, store, accounts })
+  const household = owned.use(await createHousehold({ environment, store, accounts }))
   const uia = createUia({
     environment,
     checks: {
@@ -220,6 +221,7 @@ export async function compose({
     ...homeRoutes(household),
     ...registrationTokensRoutes(household.registrationTokens, baseUrl),
     ...termsRoutes(household.terms),
+    ...guestAccessRoutes(household.guestAccess),
     ...emailLinkRoutes({ home: environment.serverName, baseUrl }, emails),
   )
 
@@ -313,7 +315,7 @@ export async function compose({
     ...hearthPushRoutes(push),
   )
   rooms.onMoved(({ userId, from, to }) => push.rules.followRoom(userId, from, to))
-  routes.push(...pushRulesRoutes(push.rules))
+  routes.push(...pushRulesRoutes(push.rules), ...accountDataRoutes(accounts, push.rules))
 
   // --- sync
   const sync = owned.use(createSync({ environment, store, rooms, accounts, e2ee, ephemeral, push }))
@@ -342,6 +344,7 @@ export async function compose({
   // Everybody has subscribed.
   await rooms.resume()
   await accounts.resume()
+  household.guestAccess.resume()
   await push.resume()
   search.resume()
   await owned.use(appservices).begin({ rooms, keys: e2ee, ephemeral }, accounts)
@@ -397,7 +400,6 @@ function accountRoutes(slices: {
     ...administrativeContactRoutes(withMail),
     ...accountDeactivationRoutes(accounts, uia),
     ...profileRoutes(accounts),
-    ...accountDataRoutes(accounts),
     ...tagRoutes(accounts),
     ...adminRoutes(accounts),
     ...openIdRoutes(accounts),

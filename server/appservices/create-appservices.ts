@@ -24,6 +24,8 @@ export interface Appservices extends Queries, AsyncDisposable {
   isToken(token: string): boolean
   isReservedUser(userId: string): boolean
   readonly requireMayUseAlias: Directory['requireMayUseAlias']
+  /** Whether the user is in a namespace of this application service, or its own. */
+  ownsUser(appserviceId: string, userId: string): boolean
   /** @throws MatrixError 401 M_MISSING_TOKEN, M_UNKNOWN_TOKEN for what is no application service's token */
   requireToken(token: string | undefined): Appservice
   /** @throws MatrixError 400 M_EXCLUSIVE, M_INVALID_USERNAME */
@@ -88,6 +90,7 @@ export function createAppservices({
     isToken: (token) => directory.findByToken(token) !== undefined,
     isReservedUser: (userId) => directory.isReservedUser(userId),
     requireMayUseAlias: (alias, appserviceId) => directory.requireMayUseAlias(alias, appserviceId),
+    ownsUser: (appserviceId, userId) => directory.findById(appserviceId)?.ownsUser(userId) ?? false,
 
     requireToken(token) {
       if (token === undefined) throw missingToken()

@@ -15,9 +15,10 @@ export interface Admission {
   /**
    * What can be said against a registration before the client is asked to authenticate.
    * Spec: client-server-api §POST /register, errors.
-   * @throws MatrixError 403 M_FORBIDDEN where registration is closed; 400 M_INVALID_USERNAME, M_USER_IN_USE, M_EXCLUSIVE
+   * @param guestAccessToken of the guest who wants to become a full account under their name
+   * @throws MatrixError 403 M_FORBIDDEN where registration is closed; those of `accounts.requireFreeUsername`
    */
-  requireMayRegister(username: string | undefined): Promise<void>
+  requireMayRegister(username: string | undefined, guestAccessToken?: string): Promise<void>
   /**
    * Makes the account, and uses up the token where the door asks for one.
    * @param shown what the person has shown, and agreed to
@@ -53,9 +54,9 @@ export function createAdmission({
     door,
     terms: terms.policies,
 
-    async requireMayRegister(username) {
+    async requireMayRegister(username, guestAccessToken) {
       if ((await door()) === 'closed') throw forbidden('Registration is closed on this server')
-      await accounts.requireFreeUsername(username)
+      await accounts.requireFreeUsername(username, guestAccessToken)
     },
 
     async register(wish, { registrationToken, accepted, email = null }) {

@@ -4,6 +4,7 @@ import type { Environment } from '../observe/environment.ts'
 import { put, remove, type Store } from '../store/index.ts'
 import { type Admission, createAdmission } from './admission.ts'
 import { isClaimCode } from './claim-code.ts'
+import { createGuestAccess, type GuestAccess } from './guest-access.ts'
 import { createRegistrationTokens, type RegistrationTokens } from './registration-tokens.ts'
 import { claimCodeRows, homeRows } from './store.ts'
 import { createTerms, type Terms } from './terms.ts'
@@ -29,8 +30,9 @@ export interface Claim {
   readonly session: SessionRequest
 }
 
-export interface Household {
+export interface Household extends AsyncDisposable {
   readonly registrationTokens: RegistrationTokens
+  readonly guestAccess: GuestAccess
   readonly terms: Terms
   readonly admission: Admission
   describe(): Promise<HomeDescription>
@@ -70,13 +72,16 @@ export async function createHousehold({
   let code = (await accounts.hasAccounts()) ? null : await keptCode(environment, store)
   const registrationTokens = createRegistrationTokens({ environment, store })
   const terms = createTerms({ environment, store })
+  const guestAccess = createGuestAccess({ environment, store, accounts })
 
   const admission = createAdmission({ accounts, registrationTokens, terms })
 
   return {
     registrationTokens,
+    guestAccess,
     terms,
     admission,
+    [Symbol.asyncDispose]: () => guestAccess[Symbol.asyncDispose](),
 
     async describe() {
       const row = await store.home.get(homeRows, 'home')

@@ -41,6 +41,17 @@ export type TermsRow = {
 /** One row, where an administrator has set terms. */
 export const termsRows = collection<TermsRow>({ name: 'terms', place: 'home', key: 'id', indexes: [] })
 
+export type GuestAccessRow = {
+  readonly id: 'guest-access'
+}
+/** One row, while guests are let in. */
+export const guestAccessRows = collection<GuestAccessRow>({
+  name: 'guest-access',
+  place: 'home',
+  key: 'id',
+  indexes: [],
+})
+
 export type AcceptedTermsRow = {
   readonly userId: string
   /** Versions by policy ID, as JSON text. */

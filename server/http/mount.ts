@@ -5,6 +5,7 @@ import { userLocked } from '../accounts/index.ts'
 import type { Clock, Logger } from '../observe/environment.ts'
 import { StorageFailed, StorageFull } from '../store/index.ts'
 import { findAccessToken } from './access-token.ts'
+import { guestLimitClassOf, requireOpenToGuests } from './guests.ts'
 import { type IdentityAssertion, readIdentityAssertion } from './identity-assertion.ts'
 import { parseJsonBody } from './json-body.ts'
 import { PathTree, urlsOf } from './path-tree.ts'
@@ -165,8 +166,10 @@ class Edge {
     const { endpoint, handle } = mounted.route
     const info = new NodeRequestInfo(request, response, this.#options.stopping)
     const requester = await this.#authenticate(mounted, queryText, request, info)
+    if (requester?.isGuest) requireOpenToGuests(endpoint.operationId, path)
     if (mounted.limitClass && !this.#isUnlimited(requester, info)) {
       this.#options.rateLimits.take(mounted.limitClass, requester?.userId ?? info.ip)
+      if (requester?.isGuest) this.#options.rateLimits.take(guestLimitClassOf(endpoint.operationId), requester.userId)
     }
 
     if (!mounted.pathCheck.passes(path)) throw parameterError(mounted.pathCheck.fault(path))

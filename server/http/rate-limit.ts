@@ -22,6 +22,10 @@ const allowances = {
   loginAccount: { burst: 10, perSecond: 0.1 },
   /** Logins that a client makes for another. */
   loginToken: { burst: 10, perSecond: 1 / 30 },
+  /** What is counted at all, by each guest; and their state events. */
+  guest: { burst: 40, perSecond: 1 },
+  guestState: { burst: 5, perSecond: 0.1 },
+  guestRegistration: { burst: 5, perSecond: 1 / 120 },
   registration: { burst: 10, perSecond: 0.2 },
   /** Tries at what somebody could guess: registration tokens, tokens of mails. */
   guess: { burst: 20, perSecond: 0.2 },

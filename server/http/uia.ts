@@ -1,7 +1,7 @@
 import { forbidden, MatrixError } from '../../shared/matrix/errors.ts'
 import type { Environment } from '../observe/environment.ts'
 import { digestOf, requireSameBody, type StageParams, type UiaSession, UiaSessions } from './uia-session.ts'
-import { createStages, type Proof, type StageChecks } from './uia-stages.ts'
+import { createStages, PASSWORD, type Proof, type StageChecks } from './uia-stages.ts'
 
 export { DUMMY, EMAIL, PASSWORD, type Proof, REGISTRATION_TOKEN, type StageChecks, TERMS } from './uia-stages.ts'
 
@@ -142,7 +142,7 @@ export function createUia({ environment, checks }: { environment: Environment; c
       return
     }
     const failure = await attemptStage(session, type, { fields: attempt.fields, ip: call.ip, body })
-    if (failure) throw new AuthenticationNeeded(session, failure)
+    if (failure) throw type === PASSWORD && isByAddress(attempt) ? failure : new AuthenticationNeeded(session, failure)
   }
 
   return {
@@ -190,6 +190,15 @@ function isComplete(session: UiaSession): boolean {
     (stages) =>
       stages.length === session.completed.length && stages.every((stage, i) => session.completed[i] === stage),
   )
+}
+
+/**
+ * Whether the user is named by an address or a phone number. One that nobody here has is a plain 403; a wrong password is
+ * then the same, so that no answer tells which addresses there are. Spec: client-server-api §Password-based.
+ */
+function isByAddress({ fields: { identifier, user } }: Attempt): boolean {
+  if (identifier === undefined) return typeof user !== 'string'
+  return (identifier as { readonly type?: unknown } | null)?.type !== 'm.id.user'
 }
 
 /** The `auth` of a body; `undefined` where there is none. */

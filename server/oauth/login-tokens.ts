@@ -3,8 +3,10 @@ import type { Accounts, Session, SessionRequest } from '../accounts/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import { newSecret, secretHash } from './secrets.ts'
 
-/** From the redirect back to the client, or from where another client has it, until the login. */
-export const LOGIN_TOKEN_LIFETIME_MS = 2 * 60_000
+/** From where another client has it until the login: a person carries it over. */
+export const CARRIED_TOKEN_LIFETIME_MS = 2 * 60_000
+/** From the redirect back to the client until the login: the page that takes it has to load, on a slow line too. */
+export const REDIRECT_TOKEN_LIFETIME_MS = 30_000
 /** The oldest is forgotten first. */
 const MAX_TOKENS = 1_000
 
@@ -13,7 +15,7 @@ const MAX_TOKENS = 1_000
  * Spec: client-server-api §Client login via SSO, §Token-based.
  */
 export interface LoginTokens {
-  issue(userId: string): string
+  issue(userId: string, lifetimeMs: number): string
   /** @throws MatrixError 403 M_FORBIDDEN for a token that was used, has expired or never was; those of `OAuthSessions.open` */
   logIn(token: string, session: SessionRequest): Promise<Session>
 }
@@ -28,11 +30,11 @@ export function createLoginTokens({
   const { clock, random } = environment
   const tokens = new Map<string, { readonly userId: string; readonly expiresTs: number }>()
   return {
-    issue(userId) {
+    issue(userId, lifetimeMs) {
       const [oldest] = tokens.keys()
       if (oldest !== undefined && tokens.size >= MAX_TOKENS) tokens.delete(oldest)
       const token = newSecret('hlt', random)
-      tokens.set(secretHash(token), { userId, expiresTs: clock.now() + LOGIN_TOKEN_LIFETIME_MS })
+      tokens.set(secretHash(token), { userId, expiresTs: clock.now() + lifetimeMs })
       return token
     },
 

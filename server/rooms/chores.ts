@@ -4,7 +4,6 @@ import { put, remove } from '../store/index.ts'
 import type { RoomsCore } from './core.ts'
 import { membershipIn } from './event.ts'
 import { leave } from './membership-cases.ts'
-import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { propose } from './propose.ts'
 import { allowsGuests } from './set-membership.ts'
@@ -24,11 +23,16 @@ export class Chores {
   readonly #rooms: OpenRooms
   /** By key; `isWantedAgain` where the reason came up again meanwhile. */
   readonly #running = new Map<string, { promise: Promise<void>; isWantedAgain: boolean }>()
+  readonly #unsubscribe: () => void
   #isClosed = false
 
   constructor(core: RoomsCore, rooms: OpenRooms) {
     this.#core = core
     this.#rooms = rooms
+    this.#unsubscribe = core.announcer.onEvent(({ roomId, event: { pdu } }) => {
+      // Only these can change a room's state: the second kind joins branches of it.
+      if (pdu.state_key !== undefined || pdu.prev_events.length > 1) void this.#sendGuestsAway(roomId)
+    })
   }
 
   /** Goes on with what a stop has interrupted. */
@@ -50,20 +54,13 @@ export class Chores {
     this.#start(row)
   }
 
-  /** Guests who are in a room that does not want them any more begin to leave it. */
-  async sendGuestsAway(room: OpenRoom): Promise<void> {
-    if (allowsGuests(room)) return
-    for (const userId of await this.#core.accounts.listGuests()) {
-      if (room.head.joined.has(userId)) await this.begin('guest', userId)
-    }
-  }
-
   /** Resolves when nothing is under way. */
   async settled(): Promise<void> {
     while (this.#running.size > 0) await Promise.all([...this.#running.values()].map(({ promise }) => promise))
   }
 
   async close(): Promise<void> {
+    this.#unsubscribe()
     this.#isClosed = true
     await this.settled()
   }
@@ -96,6 +93,20 @@ export class Chores {
     return [...(await this.#core.memberships.of(userId)).values()]
       .filter(({ membership }) => memberships.includes(membership))
       .map(({ roomId }) => roomId)
+  }
+
+  /** Guests who are in a room that does not want them any more begin to leave it. */
+  async #sendGuestsAway(roomId: string): Promise<void> {
+    try {
+      const guests = await this.#core.accounts.listGuests()
+      if (guests.length === 0 || this.#isClosed) return
+      using held = await this.#rooms.hold(roomId)
+      if (!held || allowsGuests(held.room)) return
+      for (const userId of guests) if (held.room.head.joined.has(userId)) await this.begin('guest', userId)
+    } catch (error) {
+      // The next start looks at all guests.
+      this.#core.environment.logger.error({ event: 'rooms.guests_stay', roomId, error: String(error) })
+    }
   }
 
   async #showProfile(userId: string): Promise<void> {

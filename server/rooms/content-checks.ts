@@ -13,6 +13,18 @@ interface Setting {
   readonly content: JsonObject
 }
 
+/**
+ * Refuses a message that no client can show: one without a `msgtype` or a textual `body`.
+ * Spec: client-server-api §Instant messaging, Server behaviour.
+ *
+ * @throws MatrixError 400 M_BAD_JSON
+ */
+export function checkMessageContent({ type, content }: Pick<Setting, 'type' | 'content'>): void {
+  if (type !== 'm.room.message') return
+  requireString(content, 'msgtype')
+  requireString(content, 'body')
+}
+
 /** More aliases than this in one event are refused before any is looked up. */
 const MAX_ALIASES = 100
 
@@ -22,6 +34,7 @@ const MAX_ALIASES = 100
  */
 export async function checkStateContent(core: RoomsCore, room: OpenRoom, setting: Setting): Promise<void> {
   const { type, stateKey, content } = setting
+  checkMessageContent(setting)
   switch (type) {
     case 'm.room.power_levels':
       if (stateKey === '') checkPowerLevels(content)

@@ -25,6 +25,8 @@ export interface Claims {
    * @throws MatrixError 400 M_EXCLUSIVE
    */
   requireMayUseAlias(alias: string, appserviceId: string | null): void
+  /** Whether the user, who may be of any server, is one that the application service acts as. */
+  ownsUser(appserviceId: string, userId: string): boolean
   /** Gives those who may have the alias the chance to make it. @throws MatrixError 408 where one should have, and did not answer */
   askForAlias(alias: string): Promise<void>
   /** The same for a user. */

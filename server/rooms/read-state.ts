@@ -107,25 +107,36 @@ export async function orderOfToken(view: KeptRoomView, text: string): Promise<nu
   return token.kind === 'order' ? token.order : view.orderAfter(token.position)
 }
 
-/** Names and pictures of those who are joined, by user ID. Only for members. @throws MatrixError 403 M_FORBIDDEN */
-export function readJoinedMembers(
+/**
+ * Names and pictures of those who are joined, by user ID. Only for members; an application service is one where any user of
+ * its is. Spec: client-server-api §GET /rooms/{roomId}/joined_members.
+ *
+ * @throws MatrixError 403 M_FORBIDDEN
+ */
+export async function readJoinedMembers(
   core: RoomsCore,
   rooms: OpenRooms,
-  reader: Reader,
+  { roomId, userId, appserviceId }: Pick<Reader, 'roomId' | 'userId'> & { readonly appserviceId: string | undefined },
 ): Promise<Readonly<Record<string, { readonly display_name?: string; readonly avatar_url?: string }>>> {
-  return withAccess(core, rooms, reader, async (view, { as, state }) => {
-    if (as !== 'member' && !view.joined().has(reader.userId)) throw forbidden('You are not in this room')
-    return Object.fromEntries(
-      [...view.joined()].map((userId) => {
-        const { displayname, avatar_url: avatar } = state.get('m.room.member', userId)?.pdu.content ?? {}
-        const member = {
+  if (!core.announcer.isCaughtUp) await core.announcer.caughtUp()
+  using held = await rooms.hold(roomId)
+  if (!held) throw forbidden('You are not in this room')
+  const { joined, state } = held.room.visible
+  const isOfService = (member: string): boolean =>
+    appserviceId !== undefined && core.claims?.ownsUser(appserviceId, member) === true
+  if (!joined.has(userId) && ![...joined].some(isOfService)) throw forbidden('You are not in this room')
+  return Object.fromEntries(
+    [...joined].map((member) => {
+      const { displayname, avatar_url: avatar } = state.get('m.room.member', member)?.pdu.content ?? {}
+      return [
+        member,
+        {
           ...(typeof displayname === 'string' && { display_name: displayname }),
           ...(typeof avatar === 'string' && { avatar_url: avatar }),
-        }
-        return [userId, member]
-      }),
-    )
-  })
+        },
+      ]
+    }),
+  )
 }
 
 /** One event that the reader may see, as JSON text. @throws MatrixError 404 M_NOT_FOUND, for what they may not see, too */

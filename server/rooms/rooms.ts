@@ -121,7 +121,7 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
     wanted: { readonly type: string; readonly stateKey: string; readonly format: 'content' | 'event' },
   ): Promise<string>
   readMembers(reader: Reader, wish: MembersWish): Promise<readonly string[]>
-  readJoinedMembers(reader: Reader): ReturnType<typeof readJoinedMembers>
+  readJoinedMembers(reader: Parameters<typeof readJoinedMembers>[2]): ReturnType<typeof readJoinedMembers>
   readEvent(reader: Reader, eventId: string): Promise<string>
   readReportable(reader: Reader, eventId: string): ReturnType<typeof readReportable>
   readPage(reader: Reader, wish: PageWish): Promise<Page>

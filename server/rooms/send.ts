@@ -6,7 +6,7 @@ import { canonicalJson } from '../protocol/canonical-json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import type { EventWish } from './build.ts'
 import { checkRelation } from './check-relation.ts'
-import { checkStateContent } from './content-checks.ts'
+import { checkMessageContent, checkStateContent } from './content-checks.ts'
 import type { RoomsCore } from './core.ts'
 import type { KeptEvent } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
@@ -31,7 +31,7 @@ interface Sending {
  * Spec: client-server-api §PUT /rooms/{roomId}/send/{eventType}/{txnId}.
  *
  * @throws MatrixError 403 M_USER_SUSPENDED, M_FORBIDDEN, for an unknown room, too; 404 M_NOT_FOUND for an unknown event to redact;
- *   413 M_TOO_LARGE, 400 M_BAD_JSON, and what `checkRelation` has against it
+ *   413 M_TOO_LARGE; 400 M_BAD_JSON, also for an `m.room.message` that no client can show; and what `checkRelation` has against it
  */
 export async function sendMessage(
   core: RoomsCore,
@@ -41,6 +41,7 @@ export async function sendMessage(
   const { type, content, requester, createdTs } = message
   if (type !== 'm.room.redaction') {
     requireNotSuspended(requester)
+    checkMessageContent(message)
     return sendOnce(core, rooms, message, `send/${type}`, () => ({
       type,
       sender: requester.userId,

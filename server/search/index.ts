@@ -2,6 +2,7 @@
 import type { Accounts } from '../accounts/index.ts'
 import type { Rooms } from '../rooms/index.ts'
 import { Indexer, type IndexerParts } from './indexer.ts'
+import { RoomsForAll } from './rooms-for-all.ts'
 import { type SearchWish, search } from './search.ts'
 import { searchUsers, type UserWish } from './user-directory.ts'
 
@@ -17,15 +18,17 @@ export interface Search extends AsyncDisposable {
 /** @param deps.path of the file that the index is kept in */
 export function createSearch(
   deps: IndexerParts & {
-    readonly rooms: Pick<Rooms, 'memberships' | 'readState' | 'joinedUsers'>
+    readonly rooms: Pick<Rooms, 'memberships' | 'readState' | 'joinedUsers' | 'serversIn'>
     readonly accounts: Pick<Accounts, 'findAccountData' | 'listPeople'>
   },
 ): Search {
   const { rooms, accounts } = deps
   const indexer = new Indexer(deps)
+  const roomsForAll = new RoomsForAll(rooms)
   return {
     find: (wish) => search({ rooms, accounts, indexer }, wish),
-    findUsers: (wish) => searchUsers({ serverName: deps.environment.serverName, accounts, rooms }, wish),
+    findUsers: (wish) => 
+      searchUsers({ serverName: deps.environment.serverName, accounts, rooms, roomsForAll }, wish),
     resume: () => indexer.begin(),
     [Symbol.asyncDispose]: () => indexer[Symbol.asyncDispose](),
   }

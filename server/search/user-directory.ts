@@ -1,7 +1,8 @@
 /** Finding users. Spec: client-server-api §User Directory. */
 import { localpartOf, serverNameOf } from '../../shared/matrix/identifiers.ts'
 import type { Accounts } from '../accounts/index.ts'
-import type { RoomsForReaders } from '../rooms/index.ts'
+import type { Rooms } from '../rooms/index.ts'
+import type { RoomsForAll } from './rooms-for-all.ts'
 import { fold } from './terms.ts'
 
 const DEFAULT_LIMIT = 10
@@ -22,10 +23,14 @@ export interface FoundUser {
 export interface UserSources {
   readonly serverName: string
   readonly accounts: Pick<Accounts, 'listPeople'>
-  readonly rooms: Pick<RoomsForReaders, 'memberships' | 'joinedUsers' | 'open'>
+  readonly rooms: Pick<Rooms, 'memberships' | 'joinedUsers' | 'serversIn' | 'changedSince' | 'open'>
+  readonly roomsForAll: Pick<RoomsForAll, 'has'>
 }
 
-/** Users by name and ID, best first: who is of this home, and whoever the searcher shares a room with. */
+/**
+ * Users by name and ID, best first: who is of this home, whoever the searcher shares a room with, and who is in a room that
+ * anybody may join or read.
+ */
 export async function searchUsers(
   sources: UserSources,
   { userId, term, limit = DEFAULT_LIMIT }: UserWish,
@@ -65,17 +70,17 @@ function rankOf({ user_id: userId, display_name: displayName = '' }: FoundUser, 
   return words.every(isPart) ? 3 : undefined
 }
 
-async function visibleUsers(
-  { serverName, accounts, rooms }: UserSources,
-  userId: string,
-): Promise<readonly FoundUser[]> {
+async function visibleUsers(sources: UserSources, userId: string): Promise<readonly FoundUser[]> {
+  const { serverName, accounts, rooms } = sources
+  const people = await accounts.listPeople()
+  // Bridges make users by the thousand, and guests come and go: they are found as users of other servers are.
+  const outsiders = new Set(people.filter(({ isOutsider }) => isOutsider).map((person) => person.userId))
   const users = new Map<string, FoundUser>()
-  const sharing = new Set<string>()
-  for (const [roomId, { membership }] of await rooms.memberships(userId)) {
-    if (membership !== 'join') continue
+  const visible = new Set<string>()
+  for await (const roomId of roomsInSight(sources, userId, outsiders)) {
     const joined = await rooms.joinedUsers(roomId)
+    for (const other of joined) if (outsiders.has(other)) visible.add(other)
     const remote = [...joined].filter((other) => serverNameOf(other) !== serverName && !users.has(other))
-    for (const other of joined) sharing.add(other)
     if (remote.length === 0) continue
     // Of other servers' users their own rooms are all that is known.
     using view = await rooms.open(roomId)
@@ -83,13 +88,30 @@ async function visibleUsers(
       users.set(other, foundUser(other, view.state.get('m.room.member', other)?.pdu.content))
     }
   }
-  for (const person of await accounts.listPeople()) {
-    // Bridges make users by the thousand.
-    if (person.isOfAppservice && !sharing.has(person.userId)) continue
+  for (const person of people) {
+    if (person.isOutsider && !visible.has(person.userId)) continue
     users.set(person.userId, foundUser(person.userId, person.profile))
   }
   users.delete(userId)
   return [...users.values()]
+}
+
+/** The rooms in which the user is joined, and of the others those that are for all and have members who are not of this home. */
+async function* roomsInSight(
+  { rooms, roomsForAll }: UserSources,
+  userId: string,
+  outsiders: ReadonlySet<string>,
+): AsyncGenerator<string> {
+  const memberships = await rooms.memberships(userId)
+  for (const roomId of rooms.changedSince(0)) {
+    if (memberships.get(roomId)?.membership === 'join') {
+      yield roomId
+      continue
+    }
+    const hasRemote = (await rooms.serversIn(roomId)).size > 0
+    const hasOthers = hasRemote || [...(await rooms.joinedUsers(roomId))].some((member) => outsiders.has(member))
+    if (hasOthers && (await roomsForAll.has(roomId))) yield roomId
+  }
 }
 
 function foundUser(userId: string, profile: { readonly [key: string]: unknown } = {}): FoundUser {

@@ -2,9 +2,9 @@ import { describe, expect, it } from 'vitest'
 import { searchUsers, type UserSources } from '../../server/search/user-directory.ts'
 
 const me = '@me:hearth.test'
-const person = (userId: string, displayname: string, isOfAppservice = false) => ({
+const person = (userId: string, displayname: string, isOutsider = false) => ({
   userId,
-  isOfAppservice,
+  isOutsider,
   profile: { displayname },
 })
 

@@ -1,10 +1,9 @@
 /** A certificate authority of the tests' own, made anew each time: nothing here is trusted by anybody who is not told to. */
 import 'reflect-metadata'
-import { webcrypto } from 'node:crypto'
 import { isIP } from 'node:net'
 import * as x509 from '@peculiar/x509'
 
-x509.cryptoProvider.set(webcrypto as Crypto)
+x509.cryptoProvider.set(crypto)
 
 const ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const
 const DAY_MS = 24 * 60 * 60 * 1_000
@@ -26,7 +25,7 @@ export interface TestCa {
 }
 
 export async function makeTestCa(): Promise<TestCa> {
-  const keys = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+  const keys = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
   const subject = 'CN=Test authority'
   const authority = await x509.X509CertificateGenerator.createSelfSigned({
     serialNumber: '01',
@@ -45,7 +44,7 @@ export async function makeTestCa(): Promise<TestCa> {
     certificate: authority.toString('pem'),
     async issue(names, { notBefore, notAfter } = {}) {
       serial += 1
-      const own = await webcrypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
+      const own = await crypto.subtle.generateKey(ALGORITHM, true, ['sign', 'verify'])
       const certificate = await x509.X509CertificateGenerator.create({
         serialNumber: serial.toString(16).padStart(2, '0'),
         subject: `CN=${names[0]}`,
@@ -62,7 +61,7 @@ export async function makeTestCa(): Promise<TestCa> {
           ),
         ],
       })
-      const pkcs8 = Buffer.from(await webcrypto.subtle.exportKey('pkcs8', own.privateKey))
+      const pkcs8 = Buffer.from(await crypto.subtle.exportKey('pkcs8', own.privateKey))
       const lines = pkcs8.toString('base64').match(/.{1,64}/g) ?? []
       return {
         certificate: certificate.toString('pem'),

@@ -5,6 +5,7 @@ import { readConfig, startHomeserver, systemClock, systemRandom } from '../../se
 import type { Clock, LogFields, Logger, Random } from '../../server/observe/environment.ts'
 import type { Store } from '../../server/store/index.ts'
 import { type Api, type ApiReply, createApi } from './api.ts'
+import { watchedServers } from './watched-servers.ts'
 
 export interface TestServerOptions {
   /** Keys of the configuration file that differ from a test server's: open registration, no rate limits. */
@@ -71,6 +72,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     passwordCostLog2: 10,
   })
   const baseUrl = `http://127.0.0.1:${homeserver.listeners[0]?.port}`
+  watchedServers.add(baseUrl)
   const anonymous = createApi(baseUrl)
   const passwordOf = (name: string): string => `password of ${name}`
 
@@ -99,6 +101,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     },
     async [Symbol.asyncDispose]() {
       await homeserver[Symbol.asyncDispose]()
+      watchedServers.delete(baseUrl)
       if (options.dataDir === undefined) await rm(dataDir, { recursive: true, force: true })
     },
   }

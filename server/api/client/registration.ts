@@ -8,6 +8,7 @@ import { MatrixError, missingParam } from '../../../shared/matrix/errors.ts'
 import type { Accounts } from '../../accounts/index.ts'
 import { APPLICATION_SERVICE, type Appservices } from '../../appservices/index.ts'
 import type { Household } from '../../household/index.ts'
+import type { RateLimits } from '../../http/rate-limit.ts'
 import { type Route, route } from '../../http/route.ts'
 import { DUMMY, EMAIL, REGISTRATION_TOKEN, TERMS, type Uia } from '../../http/uia.ts'
 import type { EmailValidation } from '../../identity/index.ts'
@@ -16,20 +17,27 @@ import { noPhones, type RequestEmail } from './email-requests.ts'
 
 export const registrationRoutes = ({
   accounts,
-  household: { admission },
+  household: { admission, guestAccess },
   appservices,
   emails,
   requestEmail,
+  rateLimits,
   uia,
 }: {
   readonly accounts: Accounts
-  readonly household: Pick<Household, 'admission'>
+  readonly household: Pick<Household, 'admission' | 'guestAccess'>
   readonly appservices: Pick<Appservices, 'requireToken' | 'requireOwnUsername'>
   readonly emails: EmailValidation
   readonly requestEmail: RequestEmail
+  readonly rateLimits: RateLimits
   readonly uia: Uia
 }): readonly Route[] => [
   route(register, async ({ query, body, request }) => {
+    if (query.kind === 'guest') {
+      rateLimits.take('guestRegistration', request.ip)
+      // The rest of the body counts for nothing. Spec: registration.yaml.
+      return sessionReply(await guestAccess.register(body.initial_device_display_name))
+    }
     if (body.type === APPLICATION_SERVICE) {
       const appservice = appservices.requireToken(request.accessToken)
       const { username } = body
@@ -39,10 +47,7 @@ export const registrationRoutes = ({
       const made = await accounts.register({ username, password: null, appserviceId: appservice.id, session })
       return made.session ? sessionReply(made.session) : { user_id: made.userId }
     }
-    if (query.kind === 'guest') {
-      throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 403, 'This server has no guest accounts')
-    }
-    const { username, password } = body
+    const { username, password, guest_access_token: guestAccessToken } = body
     const policies = await admission.terms()
     const hasTerms = Object.keys(policies).length > 0
     const call = {
@@ -52,13 +57,13 @@ export const registrationRoutes = ({
       flows: await flowsOf(admission, { hasTerms, hasMail: emails.isPossible }),
       ...(hasTerms && { params: { [TERMS]: { policies } } }),
       ip: request.ip,
-      check: () => admission.requireMayRegister(username),
+      check: () => admission.requireMayRegister(username, guestAccessToken),
     }
     return uia.run(call, async ({ registrationToken, email }) => {
       if (password === undefined) throw missingParam("'password' is missing")
       const session = body.inhibit_login ? null : sessionRequestOf(body)
       const shown = { registrationToken, accepted: policies, email }
-      const made = await admission.register({ username, password, session }, shown)
+      const made = await admission.register({ username, password, guestAccessToken, session }, shown)
       if (email) await emails.consume(email.sid)
       return made.session ? sessionReply(made.session) : { user_id: made.userId }
     })

@@ -47,6 +47,6 @@ export const roomsRoutes = (rooms: Pick<Rooms, Used>): readonly Route[] => [
   }),
 
   route(getJoinedMembersByRoom, async ({ path, requester }) => ({
-    joined: await rooms.readJoinedMembers(readerOf(path, requester)),
+    joined: await rooms.readJoinedMembers({ ...readerOf(path, requester), appserviceId: requester.appservice?.id }),
   })),
 ]

@@ -3,6 +3,7 @@ import { redirectToIdP, redirectToSSO } from '../../../shared/api/client/sso_log
 import { giveLoginToken, showLoginToken } from '../../../shared/api/oauth/pages.ts'
 import { invalidParam, notFound } from '../../../shared/matrix/errors.ts'
 import { Reply, type Route, route } from '../../http/route.ts'
+import { REDIRECT_TOKEN_LIFETIME_MS } from '../../oauth/index.ts'
 import { otherAccount } from './consent-pages.ts'
 import { type Desk, loginFirst, show, take } from './desk.ts'
 import { html } from './html.ts'
@@ -29,7 +30,8 @@ function placeOf(url: string, { say }: Visit): string {
 
 function withToken(url: string, token: string): string {
   const to = new URL(url)
-  to.searchParams.append('loginToken', token)
+  // One that is there already is some other server's, or an attacker's: a client would take the first.
+  to.searchParams.set('loginToken', token)
   return to.href
 }
 
@@ -70,7 +72,7 @@ ${otherAccount(visit, here)}`,
       if (visit.userId === undefined) {
         return loginFirst(visit, '/oauth/login', `/oauth/sso?${new URLSearchParams({ redirectUrl })}`)
       }
-      return redirect(withToken(redirectUrl, desk.oauth.loginTokens.issue(visit.userId)))
+      return redirect(withToken(redirectUrl, desk.oauth.loginTokens.issue(visit.userId, REDIRECT_TOKEN_LIFETIME_MS)))
     }),
   ),
 ]

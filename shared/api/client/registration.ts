@@ -23,6 +23,8 @@ export const register = endpoint({
     initial_device_display_name: Type.Optional(Type.String()),
     inhibit_login: Type.Optional(Type.Boolean()),
     refresh_token: Type.Optional(Type.Boolean()),
+    /** Of the guest who becomes this account. Spec: §Guest Access. */
+    guest_access_token: Type.Optional(Type.String()),
   }),
   reply: RegistrationReply,
   errors: {

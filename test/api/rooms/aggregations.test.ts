@@ -102,7 +102,8 @@ describe('client-server-api §Aggregations of child events', () => {
       'm.reference',
       null,
     ]) {
-      await send(alice, roomId, { type: 'm.room.message', content: { body: 'x', 'm.relates_to': relatesTo } })
+      const content = { msgtype: 'm.text', body: 'x', 'm.relates_to': relatesTo }
+      await send(alice, roomId, { type: 'm.room.message', content })
     }
     expect(await bundleOf(alice, roomId, event)).toBeUndefined()
     expect((await children(alice, roomId, event)).body.chunk).toEqual([])
@@ -186,6 +187,7 @@ describe('client-server-api §Event replacements', () => {
     await relate(alice, roomId, 'm.replace', event, { 'm.new_content': { body: 'other type' } }, 'org.example.other')
     await relate(alice, roomId, 'm.replace', event, { body: 'without new content' })
     await setState(alice, roomId, 'm.room.message', {
+      msgtype: 'm.text',
       body: 'state',
       'm.new_content': { body: 'state' },
       'm.relates_to': { rel_type: 'm.replace', event_id: event },
@@ -316,6 +318,8 @@ describe('client-server-api §Server-side aggregation of m.thread relationships'
     expect(refused).toMatchObject({ status: 400, body: { errcode: 'M_UNKNOWN' } })
     const stranger = await server.register('stranger')
     const asked = await stranger.api.put(roomPath(roomId, '/send/m.room.message/nested'), {
+      msgtype: 'm.text',
+      body: 'nested',
       'm.relates_to': { rel_type: 'm.thread', event_id: inThread },
     })
     expect(asked).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })

@@ -44,7 +44,7 @@ const VERSIONS = Array.from({ length: 12 }, (_, i) => String(i + 1))
 describe('client-server-api §PUT /rooms/{roomId}/send/{eventType}/{txnId}', () => {
   it('answers those outside of a room the same whether there is such a room or not', async () => {
     for (const roomId of [await newRoom(alice), '!none:hearth.test', `!${'a'.repeat(43)}`]) {
-      expect(await put(bob, roomId, 'a', {})).toMatchObject(forbidden)
+      expect(await put(bob, roomId, 'a', { msgtype: 'm.text', body: 'hi' })).toMatchObject(forbidden)
       expect(await redact(bob, roomId, '$none', 'a')).toMatchObject(forbidden)
       expect(await setState(bob, roomId, 'm.room.topic', { topic: 'x' })).toMatchObject(forbidden)
       expect(await setState(bob, roomId, 'm.room.member', { membership: 'invite' }, carol.userId)).toMatchObject(
@@ -99,7 +99,7 @@ describe('client-server-api §PUT /rooms/{roomId}/send/{eventType}/{txnId}', () 
   it('shows the transaction ID to the device that sent, and to no other', async () => {
     const roomId = await newRoom(alice, { preset: 'public_chat' })
     await join(bob, roomId)
-    const { event_id: id } = (await put(alice, roomId, 'mine', { body: 'x' })).body
+    const { event_id: id } = (await put(alice, roomId, 'mine', { msgtype: 'm.text', body: 'x' })).body
     expect((await event(alice, roomId, id)).body.unsigned.transaction_id).toBe('mine')
     for (const other of [alicePhone, bob]) {
       expect((await event(other, roomId, id)).body.unsigned.transaction_id).toBeUndefined()
@@ -117,15 +117,36 @@ describe('client-server-api §PUT /rooms/{roomId}/send/{eventType}/{txnId}', () 
       expect([reply.status, ((await reply.json()) as { errcode: string }).errcode]).toEqual([400, 'M_BAD_JSON'])
     }
     const tooLarge = { status: 413, body: { errcode: 'M_TOO_LARGE' } }
-    expect(await put(alice, roomId, 'big', { body: 'x'.repeat(66_000) })).toMatchObject(tooLarge)
+    const big = { msgtype: 'm.text', body: 'x'.repeat(66_000) }
+    expect(await put(alice, roomId, 'big', big)).toMatchObject(tooLarge)
     expect(await put(alice, roomId, 'long', {}, 't'.repeat(256))).toMatchObject(tooLarge)
     expect(await setState(alice, roomId, 'org.example.t', {}, 'k'.repeat(256))).toMatchObject(tooLarge)
     expect(await history(alice, roomId)).toEqual(before.map((e) => ({ ...e, unsigned: expect.anything() })))
   })
 
+  it('refuses messages without a msgtype or a body that is text, also as state', async () => {
+    const roomId = await newRoom(alice)
+    const before = await history(alice, roomId)
+    for (const content of [
+      {},
+      { body: 'x' },
+      { msgtype: 'm.text' },
+      { msgtype: 'm.text', body: 5 },
+      { msgtype: null, body: 'x' },
+      { msgtype: 'm.text', body: ['x'] },
+    ]) {
+      expect(await put(alice, roomId, 'bare', content)).toMatchObject(badJson)
+      expect(await setState(alice, roomId, 'm.room.message', content)).toMatchObject(badJson)
+    }
+    expect(await history(alice, roomId)).toHaveLength(before.length)
+    expect(await put(alice, roomId, 'bare', { msgtype: 'org.example.own', body: '' })).toMatchObject({ status: 200 })
+    expect(await put(alice, roomId, 'other', {}, 'org.example.other')).toMatchObject({ status: 200 })
+  })
+
   it('takes an event of nearly 64 KiB', async () => {
     const roomId = await newRoom(alice)
-    expect(await put(alice, roomId, 'big', { body: 'x'.repeat(64_000) })).toMatchObject({ status: 200 })
+    const content = { msgtype: 'm.text', body: 'x'.repeat(64_000) }
+    expect(await put(alice, roomId, 'big', content)).toMatchObject({ status: 200 })
   })
 
   it('asks for the power level that the room wants', async () => {
@@ -247,9 +268,19 @@ describe('client-server-api §Redactions', () => {
     const target = await send(alice, roomId, 'x')
     const reply = await put(alice, roomId, `r${version}`, { redacts: target, reason: 'so' }, 'm.room.redaction')
     expect(reply.status).toBe(200)
-    expect((await event(alice, roomId, target)).body.unsigned.redacted_because).toMatchObject({
-      content: { reason: 'so' },
+    // Before version 11 servers look for it at the top: there it has to be for the redaction to take effect.
+    expect((await event(alice, roomId, target)).body).toMatchObject({
+      content: {},
+      unsigned: { redacted_because: { content: { reason: 'so' }, redacts: target } },
     })
+    const filter = JSON.stringify({ event_format: 'federation', room: { timeline: { types: ['m.room.redaction'] } } })
+    const { body: synced } = await alice.api.get<{
+      rooms: { join: Record<string, { timeline: { events: { redacts?: string; content: { redacts?: string } }[] } }> }
+    }>('/_matrix/client/v3/sync', { filter })
+    const asSent = synced.rooms.join[roomId]?.timeline.events[0]
+    expect([asSent?.redacts, asSent?.content.redacts]).toEqual(
+      Number(version) < 11 ? [target, undefined] : [undefined, target],
+    )
     expect(await put(alice, roomId, 'none', {}, 'm.room.redaction')).toMatchObject(badJson)
   })
 
@@ -277,7 +308,7 @@ describe('client-server-api §Redactions', () => {
     const member = (await allState(alice, roomId)).find(({ state_key }) => state_key === bob.userId)
     await redact(alice, roomId, member?.event_id ?? '', 'm')
     expect((await getState(alice, roomId, 'm.room.member', bob.userId)).body).toEqual({ membership: 'join' })
-    expect(await put(bob, roomId, 'still', { body: 'here' })).toMatchObject({ status: 200 })
+    await send(bob, roomId, 'still here')
     expect(await act(alice, 'kick', roomId, bob)).toMatchObject({ status: 200 })
   })
 })
