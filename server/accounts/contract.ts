@@ -88,6 +88,8 @@ export interface AccountsForReaders {
   findDevice(userId: string, deviceId: string): Promise<Device | undefined>
   /** All who are guests now, by user ID. */
   listGuests(): Promise<readonly string[]>
+  /** All who were deactivated and asked for their content to be erased. */
+  listErased(): Promise<readonly string[]>
   /** By device ID. */
   listDevices(userId: string): Promise<readonly Device[]>
   /** Empty for a user without a profile. */
@@ -98,6 +100,8 @@ export interface AccountsForReaders {
   accountDataSince(userId: string, since: number, upTo: number): Promise<readonly AccountDataEntry[]>
   /** All of one scope. */
   listAccountData(userId: string, roomId: string | null): Promise<readonly AccountDataEntry[]>
+  /** JSON texts of all profiles and of everybody's account data, in no order; for finding what they name. */
+  storedTexts(): AsyncIterable<string>
   /** Stores without the checks of the client endpoint (server-managed types too), and announces. @returns its position */
   setAccountData(entry: { userId: string; roomId: string | null; type: string; content: JsonObject }): Promise<number>
 

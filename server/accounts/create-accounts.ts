@@ -19,6 +19,7 @@ import { createProfiles, type Profiles } from './profiles.ts'
 import { createRegistration, type Registration } from './registration.ts'
 import { createSharedSecret, type SharedSecret } from './shared-secret.ts'
 import { accountRows, guestRows } from './store.ts'
+import { storedTexts } from './stored-texts.ts'
 import { createThirdPartyIds, type ThirdPartyIds } from './third-party-ids.ts'
 import { createTokens, DEFAULT_ACCESS_TOKEN_LIFETIME_MS } from './tokens.ts'
 import { requireUnreserved } from './usernames.ts'
@@ -149,6 +150,10 @@ export function createAccounts({
     findDevice: devices.find,
     listDevices: devices.list,
     listGuests: guests.list,
+    async listErased() {
+      const rows = await store.home.range(accountRows, { index: 'userId' })
+      return rows.filter(({ isErased }) => isErased).map(({ userId }) => userId)
+    },
     listPeople: () => listPeople(store),
     renameDevice: devices.rename,
     removeDevices: lifecycle.removeDevices,
@@ -166,6 +171,7 @@ export function createAccounts({
     findAccountData: (userId, roomId, type) => accountData.find({ userId, roomId, type }),
     accountDataSince: accountData.since,
     listAccountData: accountData.list,
+    storedTexts: () => storedTexts(store),
     setAccountData: accountData.set,
 
     onAccountData: accountDataChanged.subscribe,

@@ -84,6 +84,7 @@ import { exchangeOpenIdRoutes } from '../api/federation/openid.ts'
 import { guestAccessRoutes } from '../api/hearth/guest-access.ts'
 import { homeRoutes } from '../api/hearth/home.ts'
 import { hearthMediaRoutes } from '../api/hearth/media.ts'
+import { mediaRetentionRoutes } from '../api/hearth/media-retention.ts'
 import { hearthPushRoutes } from '../api/hearth/push.ts'
 import { registrationTokensRoutes } from '../api/hearth/registration-tokens.ts'
 import { reportsRoutes } from '../api/hearth/reports.ts'
@@ -96,12 +97,13 @@ import { type WellKnown, wellKnownRoutes } from '../api/well-known/index.ts'
 import { type Appservices, createAppservices } from '../appservices/index.ts'
 import { createE2ee } from '../e2ee/index.ts'
 import { openEphemeral } from '../ephemeral/index.ts'
+import type { Doorkeeper, LookupSrv } from '../federation/index.ts'
 import { createHousehold, type Household } from '../household/index.ts'
 import type { EdgeOptions } from '../http/mount.ts'
 import { RateLimits } from '../http/rate-limit.ts'
 import type { Route } from '../http/route.ts'
 import { createUia, type StageChecks, type Uia } from '../http/uia.ts'
-import { createEmailValidation, type EmailValidation } from '../identity/index.ts'
+import { createEmailValidation, createKeyValidity, type EmailValidation } from '../identity/index.ts'
 import { createMail } from '../mail/index.ts'
 import { createMedia } from '../media/index.ts'
 import type { Outbound } from '../net/index.ts'
@@ -115,6 +117,7 @@ import { createSearch } from '../search/index.ts'
 import type { Store } from '../store/index.ts'
 import { createSync } from '../sync/index.ts'
 import type { Config } from './config.ts'
+import { connectFederation, openFederation } from './federation.ts'
 import type { Identity } from './identity.ts'
 import type { Inputs } from './inputs.ts'
 
@@ -131,6 +134,7 @@ export interface Given {
   /** The only way to other machines. */
   readonly outbound: Outbound
   readonly wellKnown: WellKnown
+  readonly lookupSrv: LookupSrv | undefined
   /** For tests, which make many accounts; otherwise accounts' own. */
   readonly passwordCostLog2?: number | undefined
 }
@@ -143,6 +147,7 @@ export interface Composed extends AsyncDisposable {
   readonly measures: readonly Measure[]
   readonly authenticate: EdgeOptions['authenticate']
   readonly isAppserviceToken: (accessToken: string) => boolean
+  readonly doorkeeper: Doorkeeper
   /** What whoever claims this home must know; `null` once it is claimed. */
   claimCode(): string | null
 }
@@ -155,6 +160,7 @@ export async function compose({
   inputs,
   outbound,
   wellKnown,
+  lookupSrv,
   passwordCostLog2,
 }: Given): Promise<Composed> {
   const rateLimits = new RateLimits(environment.clock, config.rate_limits.enabled)
@@ -166,6 +172,9 @@ export async function compose({
   ]
   /** Given back in reverse; at once where a later slice cannot be built. */
   await using owned = new AsyncDisposableStack()
+
+  // --- the way to other servers
+  const federation = await openFederation({ config, environment, identity, store, outbound, lookupSrv })
 
   // --- application services, which hear of what happens once all others are there
   const registrations = inputs.applicationServices
@@ -197,7 +206,7 @@ export async function compose({
   const emails = createEmailValidation({ environment, store, accounts, mail, linkBase, homeName })
 
   // --- household, and what people show before they may do something
-  const household = owned.use(await createHousehold({ environment, store, accounts }))
+  const household = await createHousehold({ environment, store, accounts })
   const uia = createUia({
     environment,
     checks: {
@@ -222,7 +231,7 @@ export async function compose({
     ...registrationTokensRoutes(household.registrationTokens, baseUrl),
     ...termsRoutes(household.terms),
     ...guestAccessRoutes(household.guestAccess),
-    ...emailLinkRoutes({ home: environment.serverName, baseUrl }, emails),
+    ...emailLinkRoutes({ home: environment.serverName, baseUrl, accounts, rateLimits }, emails),
   )
 
   // --- media
@@ -234,13 +243,18 @@ export async function compose({
       maxUploadBytes: MAX_UPLOAD_BYTES,
       quotaInfoUrl: () => `${baseUrl()}/account`,
       previewsBy: config.url_previews.enabled ? outbound : undefined,
+      otherTexts: accounts.storedTexts,
     }),
   )
   routes.push(
     ...contentRepoRoutes(media, environment.serverName),
     ...authedContentRepoRoutes(media),
     ...hearthMediaRoutes(media.moderation, accounts),
+    ...mediaRetentionRoutes(media.retention),
   )
+  accounts.onDeactivated(async ({ userId, erase }) => {
+    if (erase) await media.moderation.removeAllOf(userId)
+  })
 
   // --- e2ee
   const e2ee = createE2ee({ environment, store, accounts })
@@ -269,6 +283,10 @@ export async function compose({
       signingKey: identity.signingKey,
       accounts,
       config: { defaultRoomVersion: config.rooms.default_version },
+      peers: federation.peers,
+      policyServers: federation.policyServers,
+      isKeyValid: createKeyValidity(outbound),
+      media: media.references,
       ...(registrations.length > 0 && { claims: appservices }),
     }),
   )
@@ -334,6 +352,9 @@ export async function compose({
     ...thirdPartyLookupRoutes(appservices.thirdParty),
   )
 
+  // --- what other servers are answered, and what flows to them
+  routes.push(...(await connectFederation({ federation, environment, accounts, rooms, ephemeral, measures, owned })))
+
   // --- the process, after all slices have named what they offer
   routes.push(
     ...versionsRoutes(unstableFeatures),
@@ -344,7 +365,8 @@ export async function compose({
   // Everybody has subscribed.
   await rooms.resume()
   await accounts.resume()
-  household.guestAccess.resume()
+  // It ends before those who have to hear of what it does.
+  owned.use(household.guestAccess).resume()
   await push.resume()
   search.resume()
   await owned.use(appservices).begin({ rooms, keys: e2ee, ephemeral }, accounts)
@@ -356,6 +378,7 @@ export async function compose({
     measures,
     authenticate: appservices.authenticating(accounts),
     isAppserviceToken: appservices.isToken,
+    doorkeeper: federation.doorkeeper,
     claimCode: household.claimCode,
     [Symbol.asyncDispose]: () => kept.disposeAsync(),
   }

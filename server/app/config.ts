@@ -1,6 +1,6 @@
 /**
  * The server's configuration file: one schema. Its keys and their meaning are a contract with service managers and rigs;
- * what is ours alone (`metrics`, `web`) is off or harmless by default.
+ * what is ours alone (`federation`, `metrics`, `web`) is off or harmless by default.
  */
 import { readFileSync } from 'node:fs'
 import { isIP } from 'node:net'
@@ -58,6 +58,12 @@ const ConfigFile = Type.Object(
         closed,
       ),
     ),
+    federation: Type.Optional(
+      Type.Object(
+        { key_servers: Type.Optional(Type.Array(Type.String({ format: 'hearth-server-name' }), { maxItems: 8 })) },
+        closed,
+      ),
+    ),
     rate_limits: Type.Optional(Type.Object({ enabled: Type.Optional(Type.Boolean()) }, closed)),
     rooms: Type.Optional(
       Type.Object({ default_version: Type.Optional(Type.String({ format: 'hearth-room-version' })) }, closed),
@@ -88,14 +94,15 @@ const ConfigFile = Type.Object(
                   matrix_id: Type.Optional(Type.String({ format: 'mx-user-id' })),
                   email_address: Type.Optional(Type.String({ format: 'hearth-mail-address' })),
                 },
-                closed,
+                // The role, and one of the two ways to reach it.
+                { ...closed, minProperties: 2 },
               ),
               { minItems: 1 },
             ),
           ),
           support_page: Type.Optional(Type.String({ format: 'hearth-base-url' })),
         },
-        closed,
+        { ...closed, minProperties: 1 },
       ),
     ),
     web: Type.Optional(Type.Object({ enabled: Type.Optional(Type.Boolean()) }, closed)),
@@ -120,6 +127,8 @@ export interface Config {
   readonly listeners: readonly ListenerConfig[]
   readonly outbound: { readonly trusted_ca_file: string | null; readonly allow_addresses: readonly string[] }
   readonly registration: { readonly open: boolean; readonly shared_secret: string | null }
+  /** Servers whose word on the keys of servers that are gone is taken. */
+  readonly federation: { readonly key_servers: readonly string[] }
   readonly rate_limits: { readonly enabled: boolean }
   readonly rooms: { readonly default_version: string }
   readonly url_previews: { readonly enabled: boolean }
@@ -182,6 +191,7 @@ export function readConfig(value: unknown, folder: string): Config {
       open: file.registration?.open ?? false,
       shared_secret: file.registration?.shared_secret ?? null,
     },
+    federation: { key_servers: file.federation?.key_servers ?? [] },
     rate_limits: { enabled: file.rate_limits?.enabled ?? true },
     rooms: { default_version: file.rooms?.default_version ?? DEFAULT_ROOM_VERSION },
     url_previews: { enabled: file.url_previews?.enabled ?? false },

@@ -3,9 +3,9 @@
  * and kept. The root key is made first and kept apart: it signs the signing key and is not needed afterwards, so its file may
  * be moved to a safe place. A home without a domain is named after it.
  */
-import { createHash } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
+import { isSelfNamed, type OwnKeys, selfNameOf } from '../federation/index.ts'
 import type { Random } from '../observe/environment.ts'
 import { canonicalJson } from '../protocol/canonical-json.ts'
 import { signText } from '../protocol/signing.ts'
@@ -13,22 +13,16 @@ import { decodeSigningKey, encodeSigningKey, makeSigningKey, type SigningKey } f
 import { findFileText, writeDurableFile } from './durable-file.ts'
 import { StartError } from './start-error.ts'
 
-export interface Identity {
-  readonly serverName: string
-  /** What events and requests to other servers are signed with. */
-  readonly signingKey: SigningKey
-  /** The root key's public half, and its signature of `{ key, key_id, server_name }` of the signing key; unpadded Base64. */
-  readonly root: { readonly publicKey: string; readonly signature: string }
-}
+/** Its signing key is what events and requests to other servers are signed with. */
+export type Identity = OwnKeys
 
 interface IdentityFile {
   readonly server_name: string
   readonly root_key: string
   readonly signing_key_signature: string
+  /** Public keys that were used before, as the key document has them. */
+  readonly old_verify_keys?: Readonly<Record<string, { readonly key: string; readonly expired_ts: number }>>
 }
-
-const BASE32 = 'abcdefghijklmnopqrstuvwxyz234567'
-const SELF_NAMED = /^[a-z2-7]{32}\.local$/
 
 /**
  * Reads the identity, or makes it where there is none. The caller holds the lock of `dataDir`.
@@ -49,13 +43,18 @@ export function openIdentity(dataDir: string, serverName: string, random: Random
   return {
     serverName,
     signingKey: decodeKeyFile(line, join(folder, 'signing.key')),
+    oldKeys: Object.entries(file.old_verify_keys ?? {}).map(([keyId, { key, expired_ts: expiredTs }]) => ({
+      keyId,
+      publicKey: key,
+      expiredTs,
+    })),
     root: { publicKey: file.root_key, signature: file.signing_key_signature },
   }
 }
 
 function makeIdentity(dataDir: string, serverName: string, random: Random): Identity {
   const rootKey = openRootKey(dataDir, random)
-  if (SELF_NAMED.test(serverName) && serverName !== selfName(rootKey)) {
+  if (isSelfNamed(serverName) && serverName !== selfNameOf(rootKey.publicKey)) {
     throw new StartError(`server_name ${serverName} is the name of another root key than that in ${dataDir}`)
   }
   // The version in the key's ID only has to differ from that of keys which replace it.
@@ -71,7 +70,7 @@ function makeIdentity(dataDir: string, serverName: string, random: Random): Iden
   writeDurableFile(join(folder, 'signing.key'), `${encodeSigningKey(signingKey)}\n`)
   // Last: where this file is, the others are.
   writeDurableFile(join(folder, 'identity.json'), `${JSON.stringify(file, null, 2)}\n`)
-  return { serverName, signingKey, root }
+  return { serverName, signingKey, oldKeys: [], root }
 }
 
 /**
@@ -79,7 +78,7 @@ function makeIdentity(dataDir: string, serverName: string, random: Random): Iden
  * Makes the root key where there is none, so that the name can go into the first configuration file.
  */
 export function nameHome(dataDir: string, random: Random): string {
-  return selfName(openRootKey(dataDir, random))
+  return selfNameOf(openRootKey(dataDir, random).publicKey)
 }
 
 function openRootKey(dataDir: string, random: Random): SigningKey {
@@ -90,14 +89,6 @@ function openRootKey(dataDir: string, random: Random): SigningKey {
   mkdirSync(identityFolder(dataDir), { recursive: true, mode: 0o700 })
   writeDurableFile(path, `${encodeSigningKey(key)}\n`)
   return key
-}
-
-function selfName(rootKey: SigningKey): string {
-  const hash = createHash('sha256').update(Buffer.from(rootKey.publicKey, 'base64')).digest().subarray(0, 20)
-  let bits = 0n
-  for (const byte of hash) bits = (bits << 8n) | BigInt(byte)
-  const label = Array.from({ length: 32 }, (_, i) => BASE32[Number((bits >> BigInt(155 - 5 * i)) & 31n)]).join('')
-  return `${label}.local`
 }
 
 function decodeKeyFile(line: string, path: string): SigningKey {

@@ -3,8 +3,9 @@ import { mkdirSync, statSync } from 'node:fs'
 import type { RequestListener } from 'node:http'
 import { join } from 'node:path'
 import { createPage, type Page } from '../api/web/index.ts'
+import type { LookupSrv } from '../federation/index.ts'
 import { type EdgeOptions, mount } from '../http/mount.ts'
-import { AddressGuard, createOutbound, type Listener, listen } from '../net/index.ts'
+import { AddressGuard, createOutbound, type Listener, type LookupAll, listen } from '../net/index.ts'
 import type { Clock, Environment, Logger, Random } from '../observe/environment.ts'
 import type { Metrics } from '../observe/metrics.ts'
 import { openStore, type Store, StoreDamaged, StoreLocked, UnknownFormat } from '../store/index.ts'
@@ -24,6 +25,8 @@ export interface StartOptions {
   readonly openStore?: (folder: string) => Promise<Store>
   /** Where the built page is. */
   readonly pageFolder: string
+  /** Only for tests, whose servers have names that nobody else knows; otherwise the system's. */
+  readonly names?: { readonly lookup: LookupAll; readonly lookupSrv: LookupSrv }
   /** log2 of the cost of hashing a password; only for tests, which make many accounts. */
   readonly passwordCostLog2?: number
 }
@@ -66,10 +69,11 @@ export async function startHomeserver(options: StartOptions): Promise<Homeserver
     support: config.support,
   }
   const guard = new AddressGuard(config.outbound.allow_addresses)
-  const outbound = undo.use(createOutbound({ guard, trustedCa: inputs.trustedCa }))
-  const { passwordCostLog2 } = options
+  const outbound = undo.use(createOutbound({ guard, trustedCa: inputs.trustedCa, lookup: options.names?.lookup }))
+  const { passwordCostLog2, names } = options
+  const lookupSrv = names?.lookupSrv
   const composed = undo.use(
-    await compose({ config, environment, identity, store, inputs, outbound, wellKnown, passwordCostLog2 }),
+    await compose({ config, environment, identity, store, inputs, outbound, wellKnown, lookupSrv, passwordCostLog2 }),
   )
   const metrics = await startMetrics(config, composed)
   if (metrics) undo.use(metrics)
@@ -147,6 +151,7 @@ function edgeOptions(parts: {
     routes: composed.routes,
     authenticate: composed.authenticate,
     isAppserviceToken: composed.isAppserviceToken,
+    doorkeeper: composed.doorkeeper,
     rateLimits: composed.rateLimits,
     clock,
     logger,

@@ -69,7 +69,11 @@ export class Delivery implements AsyncDisposable {
     const { service, sources } = parts
     this.#interest = new Interest(service, sources.rooms)
     this.#ephemeral = service.receivesEphemeral
-      ? new WaitingEphemeral(service, this.#interest, sources.ephemeral, () => this.#wake())
+      ? new WaitingEphemeral(service, this.#interest, {
+          source: sources.ephemeral,
+          since: row.position,
+          wake: () => this.#wake(),
+        })
       : undefined
     this.#unsubscribe.push(
       sources.rooms.onEvent(({ roomId }) => {

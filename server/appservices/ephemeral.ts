@@ -2,13 +2,14 @@ import type { Appservice } from './appservice.ts'
 import type { Interest } from './interest.ts'
 import type { EphemeralSource, SourceReceipt } from './sources.ts'
 
-/** What waits of each kind at most; what is more is not told, since it is out of date soon anyway. */
+/** What waits of each kind at most; typing and presence beyond are not told, since they are out of date soon anyway. */
 const MAX_WAITING = 1_000
 /** Events of one transaction. */
 const MAX_EVENTS = 100
 
 /**
- * Typing, receipts and presence that wait to be told. In memory: after a restart clients say anew what still holds.
+ * Typing, receipts and presence that wait to be told. In memory: after a restart clients say anew who types and who is there.
+ * Receipts are said once, so those that did not fit, or that a stop has cut short, are read from where they are kept.
  * Spec: application-service-api §Pushing ephemeral data.
  */
 export class WaitingEphemeral {
@@ -17,10 +18,22 @@ export class WaitingEphemeral {
   readonly #typing = new Set<string>()
   readonly #receipts = new Map<string, SourceReceipt>()
   readonly #presence = new Set<string>()
+  /** Receipts after this stream position are to be read when there is room again. */
+  #missedSince: number | undefined
+  readonly #service: Appservice
   readonly #unsubscribe: readonly (() => void)[]
 
-  /** @param wake called when something came */
-  constructor(service: Appservice, interest: Interest, source: EphemeralSource, wake: () => void) {
+  /**
+   * @param since the stream position up to which the service has been told
+   * @param wake called when something came
+   */
+  constructor(
+    service: Appservice,
+    interest: Interest,
+    { source, since, wake }: { readonly source: EphemeralSource; readonly since: number; readonly wake: () => void },
+  ) {
+    this.#service = service
+    this.#missedSince = since
     this.#interest = interest
     this.#source = source
     const { typing, receipts, presence } = source
@@ -35,18 +48,47 @@ export class WaitingEphemeral {
       }),
       presence.onChange(({ userId }) => note(this.#presence, userId)),
       receipts.onChange((receipt) => {
-        // Private ones are for their own user only.
-        if (receipt.type === 'm.read.private' && !service.ownsUser(receipt.userId)) return
-        if (this.#receipts.size >= MAX_WAITING) return
-        const { roomId, userId, type, threadId } = receipt
-        this.#receipts.set(JSON.stringify([roomId, userId, type, threadId]), receipt)
+        if (this.#missedSince === undefined) {
+          if (this.#receipts.size < MAX_WAITING) this.#note(receipt)
+          else this.#miss(receipt.position - 1)
+        }
         wake()
       }),
     ]
   }
 
   get isEmpty(): boolean {
-    return this.#typing.size + this.#receipts.size + this.#presence.size === 0
+    return this.#typing.size + this.#receipts.size + this.#presence.size === 0 && this.#missedSince === undefined
+  }
+
+  #note(receipt: SourceReceipt): void {
+    const { roomId, userId, type, threadId } = receipt
+    // Private ones are for their own user only.
+    if (type === 'm.read.private' && !this.#service.ownsUser(userId)) return
+    const key = JSON.stringify([roomId, userId, type, threadId])
+    if ((this.#receipts.get(key)?.position ?? 0) <= receipt.position) this.#receipts.set(key, receipt)
+  }
+
+  #miss(since: number): void {
+    this.#missedSince = Math.min(since, this.#missedSince ?? since)
+  }
+
+  /** Reads what was missed, as much of it as may wait. */
+  async #catchUp(): Promise<void> {
+    const since = this.#missedSince
+    if (since === undefined || this.#receipts.size > 0) return
+    // What comes while it is read is noted as ever.
+    this.#missedSince = undefined
+    try {
+      const missed = await this.#source.receipts.changesSince(since, MAX_WAITING)
+      for (const receipt of missed) this.#note(receipt)
+      const last = missed.length < MAX_WAITING ? undefined : missed.at(-1)
+      // Those of one commit may be on both sides of the cut, and are then told twice.
+      if (last) this.#miss(Math.max(last.position - 1, since + 1))
+    } catch (error) {
+      this.#miss(since)
+      throw error
+    }
   }
 
   /** What of it the application service is to get now, as JSON texts. What it is given does not wait any longer. */
@@ -59,6 +101,7 @@ export class WaitingEphemeral {
       const content = { user_ids: this.#source.typing.inRoom(roomId) }
       events.push(JSON.stringify({ type: 'm.typing', room_id: roomId, content }))
     }
+    await this.#catchUp()
     for (const [key, receipt] of this.#receipts) {
       if (events.length >= MAX_EVENTS) return events
       this.#receipts.delete(key)

@@ -75,6 +75,7 @@ export interface SourceReceipt {
   readonly threadId: string | null
   readonly eventId: string
   readonly ts: number
+  readonly position: number
 }
 
 export interface EphemeralSource {
@@ -82,7 +83,10 @@ export interface EphemeralSource {
     inRoom(roomId: string): readonly string[]
     onChange(listener: (change: { readonly roomId: string; readonly isRefresh: boolean }) => void): Unsubscribe
   }
-  readonly receipts: { onChange(listener: (change: SourceReceipt) => void): Unsubscribe }
+  readonly receipts: {
+    changesSince(since: number, limit: number): Promise<readonly SourceReceipt[]>
+    onChange(listener: (change: SourceReceipt) => void): Unsubscribe
+  }
   readonly presence: {
     contentOf(userId: string): object | undefined
     onChange(listener: (change: { readonly userId: string }) => void): Unsubscribe

@@ -18,6 +18,7 @@ export type { PresenceState } from './presence-state.ts'
 export type { Receipts } from './receipts.ts'
 export type { Serial } from './serial.ts'
 export { MAIN_TIMELINE, threadOf } from './thread-of.ts'
+export { tellServers } from './to-servers.ts'
 export type { Typing } from './typing.ts'
 
 export interface Ephemeral extends Disposable {

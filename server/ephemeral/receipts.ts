@@ -92,6 +92,8 @@ export interface Receipts {
     readonly hidden?: ReadonlySet<string> | undefined
   }): Promise<readonly string[]>
   readUpTo(roomId: string, userId: string): Promise<ReadUpTo>
+  /** What became known after a stream position in all rooms, oldest first; of each user, type and thread the newest only. */
+  changesSince(since: number, limit: number): Promise<readonly ReceiptChange[]>
   onChange(listener: (change: ReceiptChange) => void): () => void
 }
 
@@ -134,11 +136,13 @@ export async function openReceipts(deps: {
       })
       cache.apply(roomId, rows)
       heads.set(roomId, Math.max(position, heads.get(roomId) ?? 0))
-      const isLocal = serverNameOf(userId) === environment.serverName
-      for (const { type, threadId, eventId, ts } of rows) {
-        listeners.tell({ roomId, userId, type, threadId, eventId, ts, position, isLocal })
-      }
+      for (const row of rows) listeners.tell(changeOf(roomId, row))
     })
+  }
+
+  function changeOf(roomId: string, { userId, type, threadId, eventId, ts, position }: ReceiptRow): ReceiptChange {
+    const isLocal = serverNameOf(userId) === environment.serverName
+    return { roomId, userId, type, threadId, eventId, ts, position, isLocal }
   }
 
   async function requireJoined(userId: string, roomId: string): Promise<void> {
@@ -235,6 +239,16 @@ export async function openReceipts(deps: {
         }
       }
       return { unthreaded, threads }
+    },
+
+    async changesSince(since, limit) {
+      const found: ReceiptChange[] = []
+      for (const [roomId, position] of [...heads]) {
+        if (position <= since) continue
+        const receipts = await cache.load(roomId)
+        for (const row of receipts.between(since, Number.POSITIVE_INFINITY)) found.push(changeOf(roomId, row))
+      }
+      return found.sort((a, b) => a.position - b.position).slice(0, limit)
     },
 
     onChange: (listener) => listeners.add(listener),

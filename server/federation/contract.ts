@@ -48,20 +48,35 @@ export interface SignedRequest {
   readonly method: string
   /** Path and query as they were sent. */
   readonly uri: string
-  readonly authorization: string | undefined
+  /** Each `Authorization` header. */
+  readonly authorization: readonly string[]
   /** The JSON body, read by `parseJson`; `undefined` where there is none. */
   readonly content: Json | undefined
 }
 
-/** Public keys of other servers, and our own. */
-export interface ServerKeys {
-  /** Keys that these events' signatures are to be checked with, ours among them; what cannot be had is left out. */
-  keysFor(pdus: readonly Pdu[], rules: RoomVersionRules): Promise<KeyLookup>
+/** Who may come in with signed requests. Spec: server-server-api §Request Authentication. */
+export interface Doorkeeper {
   /**
-   * Who sent a request. Spec: server-server-api §Request Authentication.
-   * @throws MatrixError 401 M_UNAUTHORIZED
+   * Whether a request may come in at all, by its headers alone, before anything of its body is read.
+   * @throws MatrixError 401 M_UNAUTHORIZED where they are missing, malformed or for another server; 403 M_FORBIDDEN for a server
+   *   that this home has nothing to do with
+   */
+  admit(authorization: SignedRequest['authorization']): void
+  /**
+   * Who sent a request. That server is known to be there afterwards.
+   * @throws MatrixError 401 M_UNAUTHORIZED; those of `admit`
    */
   authenticate(request: SignedRequest): Promise<string>
+}
+
+/** Public keys of other servers, and our own. */
+export interface ServerKeys {
+  /**
+   * Keys that these events' signatures are to be checked with, ours among them; what cannot be had is left out.
+   * @param vouchers servers to ask for keys of servers that are gone: they are taken at their word for these events alone, so
+   *   name only such as are trusted with the room's past anyway (the one that a join goes by)
+   */
+  keysFor(pdus: readonly Pdu[], rules: RoomVersionRules, vouchers?: readonly string[]): Promise<KeyLookup>
 }
 
 /** Where a template for a membership event comes from. Nothing of it is checked. */
@@ -164,7 +179,9 @@ export interface Edu {
 export interface OwedPdu {
   /** Stream position of the commit that brought it. */
   readonly position: number
-  /** The PDU's JSON. */
+  readonly eventId: string
+  /** The PDU, and its JSON. */
+  readonly pdu: Pdu
   readonly json: string
 }
 
@@ -174,7 +191,8 @@ export interface OwedPdu {
  */
 export interface OwedPdus {
   /**
-   * Events after a position, oldest first.
+   * Events after a position, oldest first. None from before the server came into the room, nor its own users'.
+   * @param limit whole commits are given, so there may be more
    * @returns `upTo`: everything up to this position is in `pdus` or of no concern to the server
    */
   owedTo(
@@ -187,6 +205,10 @@ export interface OwedPdus {
     destination: string,
     after: number,
   ): Promise<{ readonly pdus: readonly OwedPdu[]; readonly upTo: number }>
+  /** All servers that something after the position may be owed to, for a start. No room is opened. */
+  serversOwed(after: number): Promise<ReadonlySet<string>>
+  /** Each server has what is owed to it up to the position that it is asked for, durably. */
+  delivered(upTo: (server: string) => number): Promise<void>
 }
 
 /**
@@ -205,8 +227,9 @@ export interface Outbox {
   /**
    * An EDU that may be lost with the process or dropped when the destination stays away for long (typing, presence, receipts).
    * A later one under the same key takes the place of one that has not been sent.
+   * @param withinMs for so long it may wait for something else to go with; 0 without it
    */
-  offerEdu(destination: string, edu: Edu, key: string): void
+  offerEdu(destination: string, edu: Edu, key: string, withinMs?: number): void
   /** The other server spoke to us: it is there. */
   heardFrom(server: string): void
 }

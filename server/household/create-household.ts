@@ -30,7 +30,7 @@ export interface Claim {
   readonly session: SessionRequest
 }
 
-export interface Household extends AsyncDisposable {
+export interface Household {
   readonly registrationTokens: RegistrationTokens
   readonly guestAccess: GuestAccess
   readonly terms: Terms
@@ -81,7 +81,6 @@ export async function createHousehold({
     guestAccess,
     terms,
     admission,
-    [Symbol.asyncDispose]: () => guestAccess[Symbol.asyncDispose](),
 
     async describe() {
       const row = await store.home.get(homeRows, 'home')

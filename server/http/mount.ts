@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import Koa from 'koa'
-import { forbidden, MatrixError, missingToken, unrecognized } from '../../shared/matrix/errors.ts'
+import { badJson, forbidden, MatrixError, missingToken, notJson, unrecognized } from '../../shared/matrix/errors.ts'
 import { userLocked } from '../accounts/index.ts'
+import type { Doorkeeper } from '../federation/index.ts'
 import type { Clock, Logger } from '../observe/environment.ts'
+import type { Json } from '../protocol/pdu.ts'
 import { StorageFailed, StorageFull } from '../store/index.ts'
 import { findAccessToken } from './access-token.ts'
 import { guestLimitClassOf, requireOpenToGuests } from './guests.ts'
@@ -14,7 +16,8 @@ import { type LimitClass, limitClassOf, type RateLimits } from './rate-limit.ts'
 import { ClientGone, DEFAULT_MAX_BODY_BYTES, drain, readBody } from './read-body.ts'
 import { sendError, sendPreflight, sendResult } from './reply.ts'
 import { NodeRequestInfo } from './request-info.ts'
-import type { Call, Requester, Route } from './route.ts'
+import type { Call, Requester, RequestingServer, Route } from './route.ts'
+import { SignedRequests } from './signed-requests.ts'
 import { bodyError, Check, parameterError } from './validate.ts'
 
 /** What a listener serves. */
@@ -38,6 +41,8 @@ export interface EdgeOptions {
   ) => Promise<Requester>
   /** Whether a token that was sent to an endpoint which asks for none is an application service's: it is not counted there. */
   readonly isAppserviceToken?: (accessToken: string) => boolean
+  /** Who may come in with signed requests; without it no endpoint may ask for them. */
+  readonly doorkeeper?: Doorkeeper | undefined
   readonly rateLimits: RateLimits
   readonly clock: Clock
   readonly logger: Logger
@@ -72,7 +77,7 @@ export function mount(options: EdgeOptions): (serves: readonly Side[]) => Koa {
   for (const route of options.routes) {
     const { endpoint } = route
     for (const url of urlsOf(endpoint)) {
-      tree.add(endpoint.method, url, Object.keys(endpoint.path.properties), prepare(route, url))
+      tree.add(endpoint.method, url, Object.keys(endpoint.path.properties), prepare(route, url, options))
     }
   }
   const edge = new Edge(tree, options)
@@ -90,10 +95,11 @@ export function mount(options: EdgeOptions): (serves: readonly Side[]) => Koa {
   }
 }
 
-function prepare(route: Route, url: string): Mounted {
+function prepare(route: Route, url: string, { doorkeeper }: EdgeOptions): Mounted {
   const { endpoint } = route
   // Better no start than an endpoint that lets everybody in.
-  if (endpoint.auth === 'signedRequest' || endpoint.auth === 'homeserverAccessToken') {
+  const isUnchecked = endpoint.auth === 'signedRequest' && (!doorkeeper || endpoint.body === 'stream')
+  if (isUnchecked || endpoint.auth === 'homeserverAccessToken') {
     throw new Error(`${endpoint.operationId}: nothing here checks ${endpoint.auth}`)
   }
   return {
@@ -111,10 +117,12 @@ function prepare(route: Route, url: string): Mounted {
 class Edge {
   readonly #tree: PathTree<Mounted>
   readonly #options: EdgeOptions
+  readonly #signedRequests: SignedRequests | undefined
 
   constructor(tree: PathTree<Mounted>, options: EdgeOptions) {
     this.#tree = tree
     this.#options = options
+    this.#signedRequests = options.doorkeeper && new SignedRequests(options.doorkeeper, options.rateLimits)
   }
 
   /** Answers one request; never rejects. */
@@ -163,25 +171,38 @@ class Edge {
     request: IncomingMessage,
     response: ServerResponse,
   ): Promise<void> {
-    const { endpoint, handle } = mounted.route
+    const { endpoint } = mounted.route
     const info = new NodeRequestInfo(request, response, this.#options.stopping)
+    if (endpoint.auth === 'signedRequest') {
+      const signedRequests = this.#signedRequests as SignedRequests
+      using received = await signedRequests.receive(request, info, mounted.maxBodyBytes)
+      const parts = readParts(mounted, path, queryText)
+      const body = mounted.bodyCheck ? checkSigned(received.content, mounted, mounted.bodyCheck) : null
+      await this.#answer(mounted, { ...parts, body, requester: { serverName: received.serverName } }, info, response)
+      return
+    }
     const requester = await this.#authenticate(mounted, queryText, request, info)
     if (requester?.isGuest) requireOpenToGuests(endpoint.operationId, path)
     if (mounted.limitClass && !this.#isUnlimited(requester, info)) {
       this.#options.rateLimits.take(mounted.limitClass, requester?.userId ?? info.ip)
       if (requester?.isGuest) this.#options.rateLimits.take(guestLimitClassOf(endpoint.operationId), requester.userId)
     }
-
-    if (!mounted.pathCheck.passes(path)) throw parameterError(mounted.pathCheck.fault(path))
-    const query = parseQuery(queryText, mounted.queryPlan)
-    if (!mounted.queryCheck.passes(query)) throw parameterError(mounted.queryCheck.fault(query))
+    const parts = readParts(mounted, path, queryText)
     const body = mounted.bodyCheck ? await this.#readJson(mounted, mounted.bodyCheck, request) : null
+    await this.#answer(mounted, { ...parts, body, requester }, info, response)
+  }
 
+  async #answer(
+    { route: { endpoint, handle } }: Mounted,
+    parts: Parts & { readonly body: unknown; readonly requester: Requester | RequestingServer | undefined },
+    info: NodeRequestInfo,
+    response: ServerResponse,
+  ): Promise<void> {
     // The declaration's types vouch for the parts; here they are only known by their schemas.
-    const call = { path, query, body, requester, request: info } as unknown as Call<typeof endpoint>
+    const call = { ...parts, request: info } as unknown as Call<typeof endpoint>
     const result = await handle(call)
     if (response.destroyed) throw new ClientGone()
-    await sendResult(request, response, result)
+    await sendResult(response.req, response, result)
   }
 
   async #authenticate(
@@ -245,6 +266,29 @@ class Edge {
     logger.error({ event: 'http.failed', operationId, why, stack: thrown instanceof Error ? thrown.stack : undefined })
     return new MatrixError('M_UNKNOWN', 500, 'Internal server error')
   }
+}
+
+interface Parts {
+  readonly path: Readonly<Record<string, string>>
+  readonly query: unknown
+}
+
+/** @throws MatrixError 400 M_INVALID_PARAM, M_MISSING_PARAM */
+function readParts(mounted: Mounted, path: Record<string, string>, queryText: string): Parts {
+  if (!mounted.pathCheck.passes(path)) throw parameterError(mounted.pathCheck.fault(path))
+  const query = parseQuery(queryText, mounted.queryPlan)
+  if (!mounted.queryCheck.passes(query)) throw parameterError(mounted.queryCheck.fault(query))
+  return { path, query }
+}
+
+/** The body of a signed request, which was read to check the signature. */
+function checkSigned(content: Json | undefined, { route: { endpoint } }: Mounted, check: Check): unknown {
+  if (content === undefined && endpoint.bodyRequired !== false)
+    throw notJson('The request has no body, and JSON is needed')
+  const body = content === undefined ? {} : content
+  if (check.hasNumberForObject(body)) throw badJson('The body has a number where an object is needed')
+  if (check.passes(body)) return body
+  throw bodyError(check.fault(body), endpoint.errors)
 }
 
 class WrongMethod extends MatrixError {

@@ -39,6 +39,10 @@ const allowances = {
   createRoom: { burst: 30, perSecond: 0.5 },
   /** Pages that are fetched for somebody. */
   preview: { burst: 60, perSecond: 1 },
+  /** Keys of other servers, by who asks for them. */
+  keyQuery: { burst: 60, perSecond: 1 },
+  /** Requests of one other server; those without signature, by address. A busy server sends a transaction a second. */
+  federation: { burst: 500, perSecond: 50 },
 } as const satisfies Record<string, Allowance>
 
 export type LimitClass = keyof typeof allowances
@@ -64,6 +68,11 @@ const classOfOperation: Readonly<Record<string, LimitClass>> = {
   upgradeRoom: 'createRoom',
   getUrlPreviewAuthed: 'preview',
   getUrlPreview: 'preview',
+  // Anybody may ask, and we ask others for it.
+  onBindThirdPartyIdentifier: 'guess',
+  perspectivesKeyQuery: 'keyQuery',
+  bulkPerspectivesKeyQuery: 'keyQuery',
+  getServerKey: 'federation',
 }
 
 /** @returns `undefined` where requests to this endpoint are not counted */
@@ -90,9 +99,14 @@ export class RateLimits {
     this.#isEnabled = isEnabled
   }
 
+  /** Whether anything is limited. */
+  get isEnabled(): boolean {
+    return this.#isEnabled
+  }
+
   /**
    * Takes one from the bucket of this class and key.
-   * @param key a user ID or an address
+   * @param key a user ID, a server name or an address
    * @throws MatrixError 429 M_LIMIT_EXCEEDED with the time after which one will be there
    */
   take(limitClass: LimitClass, key: string): void {

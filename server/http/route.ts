@@ -44,11 +44,18 @@ export class Reply {
   }
 }
 
+/** The server whose signature a request bears. */
+export interface RequestingServer {
+  readonly serverName: string
+}
+
 type RequesterOf<E> = E extends { auth: 'accessToken' | 'appserviceAccessToken' }
   ? Requester
   : E extends { auth: 'accessToken?' }
     ? Requester | undefined
-    : undefined
+    : E extends { auth: 'signedRequest' }
+      ? RequestingServer
+      : undefined
 
 export interface Call<E> {
   readonly path: PathOf<E>

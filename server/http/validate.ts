@@ -1,6 +1,7 @@
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import { badJson, invalidParam, type MatrixError, missingParam } from '../../shared/matrix/errors.ts'
+import { ExactNumber } from '../protocol/json.ts'
 
 /** Checks a value against a schema, and says in one sentence what is wrong with it. Compiled at its first use. */
 export class Check {
@@ -31,6 +32,14 @@ export class Check {
     return this.passes(rest) ? rest : undefined
   }
 
+  /**
+   * Whether an exact number of another server's JSON stands where the schema wants an object: to JavaScript, and so to
+   * `passes`, it is one.
+   */
+  hasNumberForObject(value: unknown): boolean {
+    return hasNumberForObject(this.#schema, value)
+  }
+
   #compiled(): Validator {
     this.#validator ??= Compile(this.#schema)
     return this.#validator
@@ -46,6 +55,28 @@ export class Check {
     }
     return { isMissing: false, field: fieldName(at), why: error?.message ?? 'is not valid' }
   }
+}
+
+interface Shape {
+  readonly type?: unknown
+  readonly properties?: Readonly<Record<string, Shape>>
+  readonly items?: Shape
+  readonly additionalProperties?: Shape | boolean
+}
+
+/** Goes no deeper than the schema. */
+function hasNumberForObject(schema: Shape, value: unknown): boolean {
+  if (value instanceof ExactNumber) return schema.type === 'object'
+  if (Array.isArray(value)) {
+    const { items } = schema
+    return items !== undefined && value.some((item) => hasNumberForObject(items, item))
+  }
+  if (typeof value !== 'object' || value === null) return false
+  const { properties = {}, additionalProperties: others } = schema
+  return Object.entries(value).some(([key, item]) => {
+    const inner = Object.hasOwn(properties, key) ? properties[key] : others
+    return typeof inner === 'object' && hasNumberForObject(inner, item)
+  })
 }
 
 interface Fault {

@@ -22,6 +22,8 @@ export interface EmailRequest {
   readonly sendAttempt: number
   readonly nextLink?: string | undefined
   readonly language: Language
+  /** Whose address it is to be as soon as the link is confirmed; otherwise who asks comes back with the session. */
+  readonly userId?: string
 }
 
 /** A link that was found to be good. */
@@ -30,6 +32,8 @@ export interface OpenLink {
   readonly address: string
   /** Where the person is sent afterwards. */
   readonly nextLink: string | null
+  /** The account that gets the address with it. Its password is to be asked for: whoever reads the mail may be somebody else. */
+  readonly userId: string | null
 }
 
 /** Shows that somebody reads the mail of an address. Spec: client-server-api, `/requestToken` of e-mail addresses. */
@@ -46,7 +50,10 @@ export interface EmailValidation {
   request(wish: EmailRequest): Promise<string>
   /** Looks a link up, without using it: programs that scan mails open links, too. */
   findLink(token: string): Promise<OpenLink | undefined>
-  /** The person has confirmed the link. Doing it again changes nothing. */
+  /**
+   * The person has confirmed the link; where it names an account, and has shown that it is theirs. Doing it again changes nothing.
+   * @throws MatrixError 400 M_THREEPID_IN_USE, M_INVALID_PARAM where the account cannot have the address
+   */
   confirm(token: string): Promise<OpenLink | undefined>
   /** @returns `undefined` unless the link was opened, not long ago, and for this purpose */
   findProof(session: {
@@ -108,10 +115,11 @@ export function createEmailValidation({
     }
   }
 
-  const linkOf = ({ purpose, address, nextLink }: EmailSessionRow): OpenLink => ({
+  const linkOf = ({ purpose, address, nextLink, userId }: EmailSessionRow): OpenLink => ({
     purpose,
     address,
     nextLink,
+    userId: userId ?? null,
   })
 
   async function findByToken(token: string): Promise<EmailSessionRow | undefined> {
@@ -121,7 +129,7 @@ export function createEmailValidation({
   return {
     isPossible: mail !== undefined,
 
-    async request({ purpose, email, clientSecret, sendAttempt, nextLink, language }) {
+    async request({ purpose, email, clientSecret, sendAttempt, nextLink, language, userId = null }) {
       if (!mail) throw notPossible(purpose)
       const address = canonicalEmail(email)
       if (!isMailAddress(address)) throw invalidParam("'email' must be one plain mail address")
@@ -143,6 +151,7 @@ export function createEmailValidation({
           sendAttempt,
           tokenHash: token === undefined ? '' : digestOf(token),
           nextLink: nextLink ?? null,
+          userId,
           validatedTs: known?.validatedTs ?? null,
           expiresTs: clock.now() + LIFETIME_MS,
         }
@@ -171,6 +180,8 @@ export function createEmailValidation({
         if (!row) return undefined
         if (row.validatedTs === null) {
           const validatedTs = clock.now()
+          if (typeof row.userId === 'string')
+            await accounts.thirdPartyIds.add(row.userId, { address: row.address, validatedTs })
           await store.commit(() => [
             put(emailSessionRows, { ...row, validatedTs, expiresTs: validatedTs + LIFETIME_MS }),
           ])

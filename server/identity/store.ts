@@ -15,6 +15,8 @@ export type EmailSessionRow = {
   /** Digest of what the newest mail's link holds; `''`: there is no link, and none will be opened. */
   readonly tokenHash: string
   readonly nextLink: string | null
+  /** The account that gets the address with the link, without anybody coming back for it; not there in rows of others. */
+  readonly userId: string | null
   /** When the link was opened. */
   readonly validatedTs: number | null
   readonly expiresTs: number

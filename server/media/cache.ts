@@ -4,8 +4,6 @@ import { put, remove, type Store } from '../store/index.ts'
 import type { MediaFiles } from './media-files.ts'
 import { type CachedRow, cachedRows } from './store.ts'
 
-/** What nobody wanted for so long goes, whatever room there is. */
-const KEPT_UNUSED_MS = 30 * 24 * 3_600_000
 /** How exactly it is known when a file was last wanted: each time would be a write for each download. */
 const TOUCHED_EVERY_MS = 3_600_000
 /** Rows looked at together. */
@@ -99,9 +97,12 @@ export class MediaCache {
     })
   }
 
-  /** Removes what is too old, and what is too much since the limit was lowered. */
-  async tidy(): Promise<void> {
-    const to = this.#environment.clock.now() - KEPT_UNUSED_MS
+  /**
+   * Removes what is too old, and what is too much since the limit was lowered.
+   * @param keptUnusedMs what nobody wanted for so long goes, whatever room there is
+   */
+  async tidy(keptUnusedMs: number): Promise<void> {
+    const to = this.#environment.clock.now() - keptUnusedMs
     for (let isDone = false; !isDone; ) {
       await this.#alone(async () => {
         const old = await this.#store.home.range(cachedRows, { index: 'usedTs', to, limit: BATCH })

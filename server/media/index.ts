@@ -8,7 +8,9 @@ import { MediaCache } from './cache.ts'
 import { Images } from './images.ts'
 import { type BodyWriter, MediaFiles } from './media-files.ts'
 import { createModeration, type MediaModeration } from './moderation.ts'
+import { type MediaReferences, References } from './references.ts'
 import { type FetchRemote, type MediaName, RemoteMedia, remoteTooLarge } from './remote.ts'
+import { KeptMedia, type MediaRetention } from './retention.ts'
 import { mediaRows } from './store.ts'
 import { type ThumbnailRequest, Thumbnails } from './thumbnails.ts'
 import { startUpkeep } from './upkeep.ts'
@@ -19,6 +21,8 @@ import { UsageCounts } from './usage.ts'
 export { contentHeaders, isKnownTag, rangeOf } from './content-headers.ts'
 export type { BodyWriter } from './media-files.ts'
 export type { MediaModeration } from './moderation.ts'
+export type { MediaReferences, NamingEvent } from './references.ts'
+export type { MediaRetention } from './retention.ts'
 export type { UrlPreviews } from './url-previews/index.ts'
 
 /** What media of other servers and pictures of pages may take on the disk. */
@@ -58,6 +62,8 @@ export interface Media extends AsyncDisposable {
   /** @throws MatrixError as `content`; 400 M_UNKNOWN for what has no thumbnails, 413 M_TOO_LARGE */
   thumbnail(media: MediaName, request: ThumbnailRequest, waitMs: number): Promise<MediaContent>
   readonly moderation: MediaModeration
+  readonly references: MediaReferences
+  readonly retention: MediaRetention
   /** `null` where the configuration has them off. */
   readonly urlPreviews: UrlPreviews | null
 }
@@ -85,6 +91,8 @@ export async function createMedia(deps: {
   /** Without it no media of other servers is to be had. */
   readonly fetchRemote?: FetchRemote
   readonly maxCacheBytes?: number
+  /** Texts that name files in use outside of events: profiles, account data. */
+  readonly otherTexts?: () => AsyncIterable<string>
 }): Promise<Media> {
   const { environment, store, maxUploadBytes } = deps
   const files = new MediaFiles(join(deps.dir, 'media'))
@@ -103,8 +111,23 @@ export async function createMedia(deps: {
     maxBytes: deps.maxCacheBytes ?? CACHE_BYTES,
     onRemoved: forgetThumbnails,
   })
+  await uploads.listEarlier()
   const remote = deps.fetchRemote && new RemoteMedia({ fetch: deps.fetchRemote, cache, maxBytes: maxUploadBytes })
-  const moderation = createModeration({ environment, store, uploads, usage, cache, forgetThumbnails })
+  async function removeUpload(mediaId: string): Promise<boolean> {
+    if (!(await uploads.remove(mediaId))) return false
+    await forgetThumbnails(mediaId)
+    return true
+  }
+  const moderation = createModeration({ environment, store, uploads, usage, cache, removeUpload })
+  const references = await References.open(store, environment)
+  const retention = await KeptMedia.open({
+    environment,
+    store,
+    references,
+    otherTexts: deps.otherTexts ?? noTexts,
+    removeUpload,
+    removeCached: (media) => cache.remove(media),
+  })
   const urlPreviews = deps.previewsBy
     ? createUrlPreviews({ environment, store, outbound: deps.previewsBy, cache, images })
     : null
@@ -123,7 +146,8 @@ export async function createMedia(deps: {
     },
     async hourly() {
       await uploads.forgetUnused()
-      await cache.tidy()
+      await retention.tidy()
+      await cache.tidy(retention.settings.cachedMs)
       await urlPreviews?.tidy()
     },
   })
@@ -152,6 +176,8 @@ export async function createMedia(deps: {
   return {
     maxUploadBytes,
     moderation,
+    references,
+    retention,
     urlPreviews,
     upload: async (upload) => uriOf(await uploads.upload(upload)),
     async create(owner) {
@@ -178,3 +204,5 @@ export async function createMedia(deps: {
     },
   }
 }
+
+async function* noTexts(): AsyncGenerator<string> {}

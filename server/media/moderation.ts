@@ -50,20 +50,14 @@ export function createModeration(deps: {
   readonly uploads: Uploads
   readonly usage: UsageCounts
   readonly cache: MediaCache
-  /** Thumbnails of a file that is gone. */
-  readonly forgetThumbnails: (file: string) => Promise<void>
+  /** With its thumbnails. */
+  readonly removeUpload: (mediaId: string) => Promise<boolean>
 }): MediaModeration {
-  const { environment, store, uploads, usage, cache, forgetThumbnails } = deps
+  const { environment, store, uploads, usage, cache, removeUpload } = deps
   const keyOf = ({ serverName, mediaId }: MediaName): string => `${serverName}/${mediaId}`
 
   async function isQuarantined(name: MediaName): Promise<boolean> {
     return (await store.home.get(quarantineRows, keyOf(name))) !== undefined
-  }
-
-  async function removeUpload(mediaId: string): Promise<boolean> {
-    if (!(await uploads.remove(mediaId))) return false
-    await forgetThumbnails(mediaId)
-    return true
   }
 
   return {

@@ -21,7 +21,7 @@ export const mediaRows = collection<MediaRow>({
   name: 'media',
   place: 'home',
   key: 'mediaId',
-  indexes: ['owner', 'pendingOwner', 'unusedExpiresTs', 'ownerOrder'],
+  indexes: ['owner', 'pendingOwner', 'unusedExpiresTs', 'ownerOrder', 'createdTs'],
 })
 
 /** What a user's uploads come to; changes in the commits that change them. */
@@ -31,6 +31,39 @@ export const usageRows = collection<UsageRow>({ name: 'media-usage', place: 'hom
 /** How much a user may upload in all; without a row as much as they like. */
 export type QuotaRow = Row & { userId: string; maxBytes: number }
 export const quotaRows = collection<QuotaRow>({ name: 'media-quotas', place: 'home', key: 'userId', indexes: [] })
+
+/** A file that events name which the server can read; or one that they named. */
+export type ReferenceRow = Row & {
+  /** `<server name>/<media ID>`; of media of others only until our copy of it is gone. */
+  media: string
+  /** How many events name it. */
+  events: number
+  /** When the last of them lost its content; `null` while there is any. */
+  orphanedTs: number | null
+  /** Who sent that last event. */
+  orphanedBy: string | null
+}
+export const referenceRows = collection<ReferenceRow>({
+  name: 'media-references',
+  place: 'home',
+  key: 'media',
+  indexes: ['orphanedTs'],
+})
+
+export type MediaRetentionRow = Row & {
+  id: 'media-retention'
+  /** See `MediaRetentionSettings`; `null`: for ever. */
+  unnamedMs: number | null
+  cachedMs: number
+  /** Since when references are counted: of older uploads nobody knows what names them. */
+  countedSinceTs: number
+}
+export const retentionRows = collection<MediaRetentionRow>({
+  name: 'media-retention',
+  place: 'home',
+  key: 'id',
+  indexes: [],
+})
 
 /** Media that nobody is shown. A row of its own, so that it outlives what is cached. */
 export type QuarantineRow = Row & {

@@ -12,6 +12,7 @@ const UNUSED_KEPT_MS = 24 * 3_600_000
 /** How many IDs a user may have waiting. */
 const MAX_PENDING = 20
 const MAX_FILE_NAME_BYTES = 512
+const ROWS_PER_COMMIT = 500
 /** The longest a download waits for an upload that is still to come. */
 const MAX_WAIT_MS = 60_000
 
@@ -156,6 +157,22 @@ export class Uploads {
     return {
       rows: rows as readonly Uploaded[],
       ...(last && rows.length === limit && { next: last.slice(from.length) }),
+    }
+  }
+
+  /**
+   * Gives uploads from before there were lists their places in them: before all others, oldest first. To be called before anything
+   * else is.
+   */
+  async listEarlier(): Promise<void> {
+    const all = await this.#store.home.range(mediaRows, { index: 'createdTs' })
+    const earlier = all.filter((row) => row.sizeBytes !== null && typeof row.ownerOrder !== 'string')
+    for (let start = 0; start < earlier.length; start += ROWS_PER_COMMIT) {
+      // Each upload took a position of its own, so these numbers are lower than any later one's.
+      const ops = earlier
+        .slice(start, start + ROWS_PER_COMMIT)
+        .map((row, at) => put(mediaRows, { ...row, ownerOrder: orderKey(row.owner, start + at) }))
+      await this.#store.commit(() => ops)
     }
   }
 

@@ -3,7 +3,8 @@
  * very address that was checked, so a name that changes its mind between check and connection gains nothing. Answers are
  * bounded in bytes, time and redirects.
  */
-import { type LookupAddress, type LookupOptions, lookup } from 'node:dns'
+import type { LookupAddress, LookupOptions } from 'node:dns'
+import { lookup } from 'node:dns/promises'
 import { isIP } from 'node:net'
 import { pipeline, type Readable, Transform } from 'node:stream'
 import type { SecureContext } from 'node:tls'
@@ -24,6 +25,8 @@ export interface OutboundRequest {
   readonly maxBytes: number
   /** How many redirects are followed; without it none, and a 3xx is the answer. */
   readonly maxRedirects?: number
+  /** Whether a redirect to plain HTTP is an error. */
+  readonly isHttpsOnly?: boolean
   readonly signal?: AbortSignal
   /** Connects there instead of to the URL's host, whose name the certificate still must have (SRV records). */
   readonly connectTo?: { readonly host: string; readonly port: number }
@@ -56,9 +59,20 @@ const KEEP_ALIVE_MS = 30_000
 /** How many hosts' connections are kept. */
 const MAX_POOLS = 256
 
-/** @param trustedCa PEM certificates trusted besides the system's */
-export function createOutbound({ guard, trustedCa }: { guard: AddressGuard; trustedCa: readonly string[] }): Outbound {
-  const pools = new Pools(guard, trustedCa)
+/** All addresses of a name; by the system's resolver unless a test brings its own. */
+export type LookupAll = (hostname: string) => Promise<readonly LookupAddress[]>
+
+const systemLookup: LookupAll = (hostname) => lookup(hostname, { all: true })
+
+interface OutboundOptions {
+  readonly guard: AddressGuard
+  /** PEM certificates trusted besides the system's. */
+  readonly trustedCa: readonly string[]
+  readonly lookup?: LookupAll | undefined
+}
+
+export function createOutbound(options: OutboundOptions): Outbound {
+  const pools = new Pools(options)
 
   async function open(request: OutboundRequest): Promise<OutboundAnswer<Readable>> {
     const destination = destinationOf(request.url)
@@ -112,6 +126,9 @@ async function follow(pools: Pools, request: OutboundRequest, signal: AbortSigna
     response.body.on('error', ignore).destroy()
     if (redirects >= request.maxRedirects) throw new RemoteError(target.host, 'badAnswer', 'too many redirects')
     const next = parseUrl(location, url)
+    if (request.isHttpsOnly && next.protocol !== 'https:') {
+      throw new RemoteError(target.host, 'badAnswer', 'a redirect to plain HTTP')
+    }
     if (next.origin !== target.origin) headers = withoutSecrets(headers)
     if (response.statusCode <= 303 && method !== 'GET') {
       method = 'GET'
@@ -193,14 +210,16 @@ function remoteError(destination: string, timeout: AbortSignal | undefined, caus
 class Pools implements AsyncDisposable {
   readonly #guard: AddressGuard
   readonly #trustedCa: readonly string[]
+  readonly #lookup: LookupAll | undefined
   /** In the order of last use. */
   readonly #pools = new Map<string, Dispatcher>()
   #trust: SecureContext | undefined
   #isClosed = false
 
-  constructor(guard: AddressGuard, trustedCa: readonly string[]) {
+  constructor({ guard, trustedCa, lookup }: OutboundOptions) {
     this.#guard = guard
     this.#trustedCa = trustedCa
+    this.#lookup = lookup
   }
 
   async get(target: URL, connectTo: OutboundRequest['connectTo']): Promise<Dispatcher> {
@@ -218,7 +237,7 @@ class Pools implements AsyncDisposable {
     if (isTls) this.#trust ??= trustContext(this.#trustedCa)
     const connect = buildConnector({
       timeout: CONNECT_TIMEOUT_MS,
-      lookup: guardedLookup(this.#guard),
+      lookup: guardedLookup(this.#guard, this.#lookup),
       ...(isTls && { secureContext: this.#trust }),
     })
     const guard = this.#guard
@@ -269,15 +288,22 @@ class Pools implements AsyncDisposable {
 type LookupCallback = (error: NodeJS.ErrnoException | null, address: string | LookupAddress[], family?: number) => void
 
 /** The system's resolver, hosts file included, without the addresses that must not be connected to. */
-export function guardedLookup(guard: AddressGuard) {
+export function guardedLookup(guard: AddressGuard, lookupAll: LookupAll = systemLookup) {
   return (hostname: string, options: LookupOptions, callback: LookupCallback): void => {
-    lookup(hostname, { ...options, all: true }, (error, addresses) => {
-      if (error) return callback(error, '')
-      const allowed = addresses.filter(({ address }) => guard.allows(address))
-      const [first] = allowed
-      if (!first) return callback(new AddressRefused(hostname), '')
-      if (options.all) callback(null, allowed)
-      else callback(null, first.address, first.family)
-    })
+    lookupAll(hostname).then(
+      (addresses) => {
+        const wanted = addresses.filter(({ family }) => !options.family || family === familyOf(options.family))
+        const allowed = wanted.filter(({ address }) => guard.allows(address))
+        const [first] = allowed
+        if (!first) return callback(new AddressRefused(hostname), '')
+        if (options.all) callback(null, allowed)
+        else callback(null, first.address, first.family)
+      },
+      (error: NodeJS.ErrnoException) => callback(error, ''),
+    )
   }
+}
+
+function familyOf(family: NonNullable<LookupOptions['family']>): number {
+  return typeof family === 'number' ? family : Number(family.slice('IPv'.length))
 }

@@ -20,6 +20,7 @@ export function readTrustedCa(path: string): readonly string[] {
  */
 export function trustContext(ownCertificates: readonly string[]): SecureContext {
   return createSecureContext({
+    minVersion: 'TLSv1.2',
     ca: [...new Set([...getCACertificates('bundled'), ...getCACertificates('system'), ...ownCertificates])],
   })
 }

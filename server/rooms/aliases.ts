@@ -1,15 +1,20 @@
 /** Room aliases of this server. Spec: client-server-api §Room aliases. */
 import { forbidden, invalidParam, MatrixError, notFound } from '../../shared/matrix/errors.ts'
-import { isRoomAlias, serverNameOf } from '../../shared/matrix/identifiers.ts'
+import { isRoomAlias, isRoomId, serverNameOf } from '../../shared/matrix/identifiers.ts'
+import { type Peers, RemoteRefusal } from '../federation/index.ts'
+import { RemoteError } from '../net/index.ts'
 import { roomStateOf } from '../protocol/auth-rules/index.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import { put, remove } from '../store/index.ts'
 import type { RoomsCore } from './core.ts'
+import { forClient } from './elsewhere/servers.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { propose } from './propose.ts'
 import { aliases } from './store.ts'
 import { historyVisibilityIn } from './visibility.ts'
 
+/** Of the servers that are said to be in a room so many are remembered. */
+const MAX_SERVERS_OF_ALIAS = 50
 /** One room may have so many local aliases. */
 const MAX_ALIASES_PER_ROOM = 200
 
@@ -51,18 +56,43 @@ export async function findAlias(core: RoomsCore, alias: string): Promise<string 
 
 /**
  * The room that a request names by its ID or an alias.
- * @throws MatrixError 404 M_NOT_FOUND for an alias that leads nowhere
+ * @throws MatrixError as `locateRoom`
  */
 export async function resolveRoom(core: RoomsCore, roomIdOrAlias: string): Promise<string> {
-  if (!roomIdOrAlias.startsWith('#')) return roomIdOrAlias
-  const isOurs = serverNameOf(roomIdOrAlias) === core.environment.serverName
-  const roomId = isOurs ? await findOrAsk(core, roomIdOrAlias) : (await core.peers?.resolveAlias(roomIdOrAlias))?.roomId
-  if (roomId === undefined) throw notFound('The alias leads to no room')
-  return roomId
+  return (await locateRoom(core, roomIdOrAlias)).roomId
 }
 
-/** An application service may make the room when it is asked for. Spec: application-service-api §Querying. */
-async function findOrAsk(core: RoomsCore, alias: string): Promise<string | undefined> {
+/**
+ * The room that a request names by its ID or an alias, and of an alias of another server, servers that are in it.
+ * @throws MatrixError 404 M_NOT_FOUND for an alias that leads nowhere, 502 where its server cannot be reached
+ */
+export async function locateRoom(
+  core: RoomsCore,
+  roomIdOrAlias: string,
+): Promise<{ readonly roomId: string; readonly servers: readonly string[] }> {
+  if (!roomIdOrAlias.startsWith('#')) return { roomId: roomIdOrAlias, servers: [] }
+  const server = serverNameOf(roomIdOrAlias)
+  if (server !== core.environment.serverName) {
+    const found = await askForAlias(core, roomIdOrAlias)
+    if (!found || !isRoomId(found.roomId)) throw notFound('The alias leads to no room')
+    return { roomId: found.roomId, servers: [server, ...found.servers.slice(0, MAX_SERVERS_OF_ALIAS)] }
+  }
+  const roomId = await findOrAsk(core, roomIdOrAlias)
+  if (roomId === undefined) throw notFound('The alias leads to no room')
+  return { roomId, servers: [] }
+}
+
+async function askForAlias(core: RoomsCore, alias: string): ReturnType<Peers['resolveAlias']> {
+  try {
+    return await core.peers?.resolveAlias(alias)
+  } catch (error) {
+    if (error instanceof RemoteError || error instanceof RemoteRefusal) throw forClient(error)
+    throw error
+  }
+}
+
+/** The room of an alias of ours, which an application service may make when it is asked for. Spec: application-service-api §Querying. */
+export async function findOrAsk(core: RoomsCore, alias: string): Promise<string | undefined> {
   const known = await findAlias(core, alias)
   if (known !== undefined || !core.claims) return known
   await core.claims.askForAlias(alias)

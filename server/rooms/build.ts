@@ -103,7 +103,7 @@ function finish(draft: EventDraft, rules: RoomVersionRules, serverName: string, 
   }
 }
 
-/** Spec: rooms/v1 §Event IDs. */
-function newEventId({ random, serverName }: Environment): string {
+/** An event ID of room versions 1 and 2. Spec: rooms/v1 §Event IDs. */
+export function newEventId({ random, serverName }: Environment): string {
   return `$${encodeBase64Url(random.bytes(18))}:${serverName}`
 }

@@ -11,9 +11,12 @@ export interface RoomEvent extends IdentifiedPdu {
   readonly eventId: string
   readonly roomId: string
   readonly pdu: Pdu
-  /** Dense place in the room's timeline: 1, 2, 3 … as they came; 0, −1, −2 … for what is backfilled. `null` for outliers. */
+  /**
+   * Place in the room's timeline: 1, 2, 3 … as they came; 0, −1, −2 … for what was fetched from before that. Orders are left out
+   * below an event before which some are missing, for when they are fetched. `null` for outliers.
+   */
   readonly order: number | null
-  /** Stream position of the commit that brought it. */
+  /** Stream position of the commit that brought it; 0 where it was fetched as history and is news to nobody. */
   readonly position: number
   readonly isSoftFailed: boolean
   readonly isRejected: boolean
@@ -88,9 +91,17 @@ export interface RoomView extends Disposable {
     readonly limit: number
     readonly direction: 'forward' | 'backward'
   }): Promise<readonly RoomEvent[]>
-  /** The order of the first timeline event whose stream position is greater than `position` (`latestOrder + 1` when there is none). */
+  /**
+   * The order right behind the newest event that had come by a stream position; the lowest one that has come since where none
+   * had. Events of this order or later came after it, or were fetched into a gap before those that did.
+   */
   orderAfter(position: number): Promise<number>
-  /** State after the event at this order (before all: empty). */
+  /**
+   * The order of the event below which history is missing, being the newest such event of at most this order; `undefined` where
+   * the timeline is whole up to there.
+   */
+  gapBelow(order: number): number | undefined
+  /** State after the event at this order; where there is none, before the next one (before all: empty). */
   stateAt(order: number): Promise<StateView>
   /** State events that became current after `from` (stream position, exclusive) and up to this view, the last one for each key. */
   stateChangedSince(from: number): Promise<readonly RoomEvent[]>
@@ -124,7 +135,7 @@ export interface EventAnnouncement {
   readonly roomId: string
   /** The users whose clients are concerned: joined members now, and the target of a membership event. */
   readonly concerned: Iterable<string>
-  /** Their servers, ours among them. */
+  /** The servers in the room after it, ours among them, and that of a user whom it takes out of the room (leave, ban). */
   readonly servers: Iterable<string>
 }
 

@@ -6,6 +6,7 @@ import { put } from '../store/index.ts'
 import { newAlias, withFreeAlias } from './aliases.ts'
 import { checkPowerLevels, checkStateContent } from './content-checks.ts'
 import type { RoomsCore } from './core.ts'
+import { inviteAll } from './elsewhere/invite.ts'
 import { makeRoom, requireRoomVersion } from './make-room.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
@@ -80,10 +81,10 @@ interface Plan {
 
 const defaultPreset = ({ visibility }: RoomWish): Preset => (visibility === 'public' ? 'public_chat' : 'private_chat')
 
-function build(core: RoomsCore, rooms: OpenRooms, plan: Plan, alias: string | undefined): Promise<string> {
-  const { rules, wish } = plan
+async function build(core: RoomsCore, rooms: OpenRooms, plan: Plan, alias: string | undefined): Promise<string> {
+  const { rules, wish, invitees } = plan
   const { creator } = wish
-  return makeRoom(core, rooms, {
+  const roomId = await makeRoom(core, rooms, {
     rules,
     creator,
     content: createContent(plan),
@@ -91,7 +92,12 @@ function build(core: RoomsCore, rooms: OpenRooms, plan: Plan, alias: string | un
     ops: (roomId) => (alias === undefined ? [] : [put(aliases, { alias, roomId, creator })]),
     stageRest: (room) => stageRest(core, room, plan, alias),
   })
+  const strangers = invitees.filter((target) => !core.isLocal(target))
+  await inviteAll(core, rooms, { roomId, sender: creator, content: inviteContent(wish) }, strangers)
+  return roomId
 }
+
+const inviteContent = (wish: RoomWish): JsonObject => (wish.is_direct === true ? { is_direct: true } : {})
 
 function createContent({ rules, wish, invitees, preset }: Plan): JsonObject {
   const { creator: _, additional_creators: asked, ...content } = wish.creation_content ?? {}
@@ -158,8 +164,9 @@ async function stageRest(
   if (wish.name !== undefined) await set('m.room.name', { name: wish.name })
   if (wish.topic !== undefined) await set('m.room.topic', topicContent(wish.topic))
   // 8
+  const extra = inviteContent(wish)
   for (const target of invitees) {
-    const extra: JsonObject = wish.is_direct === true ? { is_direct: true } : {}
+    if (!core.isLocal(target)) continue
     last = await setMembership(core, room, { sender: creator, target, membership: 'invite', extra })
   }
   return last

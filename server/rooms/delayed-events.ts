@@ -47,7 +47,7 @@ export interface DelayedWish {
 export interface DelayedEventsOfUser {
   /**
    * @returns the delay ID
-   * @throws MatrixError 403 M_USER_SUSPENDED, M_FORBIDDEN for an unknown room, or a delay that is too long; 413 M_TOO_LARGE;
+   * @throws MatrixError 403 M_USER_SUSPENDED, M_FORBIDDEN outside of the room, or for a delay that is too long; 413 M_TOO_LARGE;
    *   429 M_LIMIT_EXCEEDED with the time until the next one is sent
    */
   schedule(wish: DelayedWish): Promise<string>
@@ -92,7 +92,7 @@ export class DelayedEvents implements DelayedEventsOfUser {
     const { userId, deviceId } = requester
     const { store, environment } = this.#core
     requireNotSuspended(requester)
-    if (!this.#rooms.isKnown(roomId)) throw forbidden('You are not in this room')
+    await this.#requireMember(wish)
     const { maxDelayMs, maxScheduled } = DELAYED_EVENT_LIMITS
     if (delayMs > maxDelayMs) {
       // The names under which clients in use look for the limit.
@@ -131,6 +131,17 @@ export class DelayedEvents implements DelayedEventsOfUser {
       this.#arm(row.scheduledTs + row.delayMs)
       return row.delayId
     })
+  }
+
+  /**
+   * Power is judged when the event is sent. Who is outside learns no more than from sending: not whether there is such a room.
+   * Those who were asked in, or have asked, may have their answer sent later.
+   */
+  async #requireMember({ roomId, requester: { userId }, type, stateKey }: DelayedWish): Promise<void> {
+    const membership = (await this.#core.memberships.find(userId, roomId))?.membership
+    const isOwn = type === 'm.room.member' && stateKey === userId
+    if (membership === 'join' || (isOwn && (membership === 'invite' || membership === 'knock'))) return
+    throw forbidden('You are not in this room')
   }
 
   async manage(userId: string, delayId: string, action: DelayedAction): Promise<void> {

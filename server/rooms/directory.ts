@@ -5,7 +5,7 @@ import { put, remove } from '../store/index.ts'
 import type { RoomsCore } from './core.ts'
 import { listNetworkRooms } from './network-rooms.ts'
 import type { OpenRooms } from './open-rooms.ts'
-import { type PublicRoom, publicRoomOf, publishedRow } from './published-rooms.ts'
+import { type PublicRoom, publishedRow } from './published-rooms.ts'
 import { publishedRooms, roomIndex } from './store.ts'
 
 export interface DirectoryWish {
@@ -20,6 +20,8 @@ export interface DirectoryWish {
   readonly networkId?: string | undefined
   /** Rooms of all networks as well as Matrix's own. */
   readonly allNetworks?: boolean | undefined
+  /** Asked for by another server: rooms that are not federated are left out. */
+  readonly isForServer?: boolean
 }
 
 export interface DirectoryPage {
@@ -42,8 +44,9 @@ export async function listPublished(core: RoomsCore, rooms: OpenRooms, wish: Dir
   if (Number.isNaN(start)) throw invalidParam('since is not a token of this server')
   const limit = Math.min(Math.max(wish.limit ?? DEFAULT_LIMIT, 1), MAX_LIMIT)
   const hasNetworks = wish.networkId !== undefined || wish.allNetworks === true
-  const isFiltered = hasNetworks || (wish.searchTerm ?? '') !== '' || wish.roomTypes !== undefined
-  const ofNetworks = hasNetworks ? await listNetworkRooms(core, rooms, wish.networkId) : []
+  const isFiltered =
+    wish.isForServer === true || hasNetworks || (wish.searchTerm ?? '') !== '' || wish.roomTypes !== undefined
+  const ofNetworks = hasNetworks ? await listNetworkRooms(core, rooms, wish) : []
   const rows =
     wish.networkId === undefined
       ? await core.store.home.range(publishedRooms, {
@@ -51,7 +54,8 @@ export async function listPublished(core: RoomsCore, rooms: OpenRooms, wish: Dir
           ...(!isFiltered && { limit: start + limit + 1 }),
         })
       : []
-  const ours = rows.map(({ summary }) => JSON.parse(summary) as PublicRoom)
+  const shown = wish.isForServer === true ? rows.filter(({ isClosedToServers }) => !isClosedToServers) : rows
+  const ours = shown.map(({ summary }) => JSON.parse(summary) as PublicRoom)
   const known = new Set(ours.map(({ room_id }) => room_id))
   const listed = [...ours, ...ofNetworks.filter(({ room_id }) => !known.has(room_id))]
   const wanted = isFiltered ? listed.filter((room) => isWanted(room, wish)) : listed
@@ -104,9 +108,7 @@ export async function setPublished(
       if (room.isPublished === isPublished) return
       await core.store.commit(() => [
         put(roomIndex, { ...room.row, isPublished }),
-        isPublished
-          ? put(publishedRooms, publishedRow(publicRoomOf(roomId, state, joined.size)))
-          : remove(publishedRooms, roomId),
+        isPublished ? put(publishedRooms, publishedRow(roomId, state, joined.size)) : remove(publishedRooms, roomId),
       ])
       room.isPublished = isPublished
     }),

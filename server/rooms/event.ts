@@ -25,10 +25,12 @@ export interface EventFacts {
   readonly isWithheld?: boolean
   /** Its time is over: the content is gone, and `json` is the redacted form. */
   readonly isPurged?: boolean
-  /** It was known, and could be cited, before it got its place. */
-  readonly wasOutlier?: boolean
+  /** See `KeptEvent`. */
+  readonly rank?: number | undefined
   /** Of another server's user, who joins, leaves or knocks through us: we pass it on to the room's other servers. */
   readonly isRelayed?: boolean
+  /** Of one of our users, and given to another server that passes it on: a join, leave or knock by way of it. */
+  readonly isHandedOver?: boolean
   readonly replaces?: RoomEvent['replaces']
   readonly redactedBecause?: KeptEvent | undefined
   readonly local?: RoomEvent['local']
@@ -52,8 +54,13 @@ export class KeptEvent implements RoomEvent {
   readonly rejected: Rejection | undefined
   readonly isWithheld: boolean
   readonly isPurged: boolean
-  readonly wasOutlier: boolean
+  /**
+   * For state events: greater than those of its auth events, being the order in which this server took state in. Its place in
+   * the timeline does for that, unless outliers came in between.
+   */
+  readonly rank: number | undefined
   readonly isRelayed: boolean
+  readonly isHandedOver: boolean
   readonly replaces: RoomEvent['replaces']
   readonly redactedBecause: KeptEvent | undefined
   readonly local: RoomEvent['local']
@@ -75,8 +82,9 @@ export class KeptEvent implements RoomEvent {
     this.rejected = facts.rejected
     this.isWithheld = facts.isWithheld ?? false
     this.isPurged = facts.isPurged ?? false
-    this.wasOutlier = facts.wasOutlier ?? false
+    this.rank = facts.rank
     this.isRelayed = facts.isRelayed ?? false
+    this.isHandedOver = facts.isHandedOver ?? false
     this.replaces = facts.replaces
     this.redactedBecause = facts.redactedBecause
     this.local = facts.local
@@ -141,7 +149,7 @@ export class KeptEvent implements RoomEvent {
       isWithheld,
       isPurged,
     } = this
-    const { wasOutlier, isRelayed, replaces, redactedBecause, local, links } = this
+    const { rank, isRelayed, isHandedOver, replaces, redactedBecause, local, links } = this
     return {
       rules,
       eventId,
@@ -155,8 +163,9 @@ export class KeptEvent implements RoomEvent {
       rejected,
       isWithheld,
       isPurged,
-      wasOutlier,
+      rank,
       isRelayed,
+      isHandedOver,
       replaces,
       redactedBecause,
       local,

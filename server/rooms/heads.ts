@@ -4,6 +4,7 @@ import { referenceHash } from '../protocol/hashes.ts'
 import { type EventReference, type IdentifiedPdu, type Pdu, referencedIds } from '../protocol/pdu.ts'
 import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
+import type { Gap } from './gaps.ts'
 import { EMPTY_GROUP } from './state-groups.ts'
 import { StateMap } from './state-map.ts'
 
@@ -24,6 +25,10 @@ export interface Heads {
   /** Order of the newest event, 0 in an empty room. */
   readonly latestOrder: number
   readonly earliestOrder: number
+  /** See `KeptEvent.rank`. */
+  readonly latestRank: number
+  /** Where history is missing, lowest first. */
+  readonly gaps: readonly Gap[]
   readonly extremities: readonly Extremity[]
   /** State group of the current state, which is `state`. */
   readonly group: number
@@ -50,6 +55,8 @@ export const EMPTY_HEADS: Heads = {
   position: 0,
   latestOrder: 0,
   earliestOrder: 1,
+  latestRank: 0,
+  gaps: [],
   extremities: [],
   group: EMPTY_GROUP,
   state: StateMap.empty,
@@ -127,11 +134,19 @@ function addToServer(servers: Map<string, number>, userId: string, change: 1 | -
   else servers.delete(server)
 }
 
-/** The extremities after an accepted event that names the previous ones. */
-export function extremitiesAfter(heads: Heads, event: KeptEvent, rules: RoomVersionRules): readonly Extremity[] {
+/**
+ * The extremities after an accepted event.
+ * @param behind events that it has taken the place of besides those that it names as previous
+ */
+export function extremitiesAfter(
+  before: readonly Extremity[],
+  event: KeptEvent,
+  rules: RoomVersionRules,
+  behind?: ReadonlySet<string>,
+): readonly Extremity[] {
   const previous = new Set(referencedIds(event.pdu.prev_events))
   return [
-    ...heads.extremities.filter(({ eventId }) => !previous.has(eventId)),
+    ...before.filter(({ eventId }) => !previous.has(eventId) && !behind?.has(eventId)),
     {
       eventId: event.eventId,
       reference: referenceTo(event, rules),

@@ -93,8 +93,8 @@ function walkFor(walks: SpaceWalks, wish: HierarchyWish): Walk {
   return walk
 }
 
-/** A space's valid children in their order. Spec: client-server-api §Ordering of children within a space. */
-function childrenOf(room: OpenRoom, suggestedOnly: boolean): readonly KeptEvent[] {
+/** A space's valid children in their order, 500 at most. Spec: client-server-api §Ordering of children within a space. */
+export function childrenOf(room: OpenRoom, suggestedOnly: boolean): readonly KeptEvent[] {
   const { state } = room.visible
   if (state.get('m.room.create')?.pdu.content.type !== 'm.space') return []
   const children: KeptEvent[] = []
@@ -124,7 +124,7 @@ function orderOf({ pdu }: KeptEvent): string | undefined {
   return typeof order === 'string' && ORDER.test(order) ? order : undefined
 }
 
-function strippedChild({ pdu }: KeptEvent): HierarchyRoom['children_state'][number] {
+export function strippedChild({ pdu }: KeptEvent): HierarchyRoom['children_state'][number] {
   const { type, state_key: stateKey = '', sender, content, origin_server_ts } = pdu
   return { type, state_key: stateKey, sender, content, origin_server_ts }
 }

@@ -6,7 +6,7 @@ import { forbidden } from '../../shared/matrix/errors.ts'
 import { put, remove } from '../store/index.ts'
 import type { RoomsCore } from './core.ts'
 import type { OpenRooms } from './open-rooms.ts'
-import { type PublicRoom, publicRoomOf } from './published-rooms.ts'
+import { isFederated, type PublicRoom, publicRoomOf } from './published-rooms.ts'
 import { type NetworkRoomRow, networkRooms } from './store.ts'
 
 /** So many rooms of one network are listed; their summaries are made when they are asked for. */
@@ -40,16 +40,19 @@ export async function setNetworkListing(
   })
 }
 
-/** @param instanceId the network's; without it rooms of all networks, each once */
+/** @param wish.networkId the network's; without it rooms of all networks, each once */
 export async function listNetworkRooms(
   core: RoomsCore,
   rooms: OpenRooms,
-  instanceId: string | undefined,
+  wish: { readonly networkId?: string | undefined; readonly isForServer?: boolean },
 ): Promise<readonly PublicRoom[]> {
-  const roomIds = new Set((await rowsOf(core, instanceId)).map(({ roomId }) => roomId))
+  const roomIds = new Set((await rowsOf(core, wish.networkId)).map(({ roomId }) => roomId))
   const listed: PublicRoom[] = []
   for (const roomId of roomIds) {
-    listed.push(await rooms.use(roomId, ({ visible }) => publicRoomOf(roomId, visible.state, visible.joined.size)))
+    await rooms.use(roomId, ({ visible: { state, joined } }) => {
+      if (wish.isForServer === true && !isFederated(state)) return
+      listed.push(publicRoomOf(roomId, state, joined.size))
+    })
   }
   return listed.sort((a, b) => b.num_joined_members - a.num_joined_members)
 }

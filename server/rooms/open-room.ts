@@ -1,4 +1,3 @@
-import { serverNameOf } from '../../shared/matrix/identifiers.ts'
 import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import { type Op, put, type RoomLease, remove } from '../store/index.ts'
 import { type AggregateChanges, Aggregates, aggregateOps } from './aggregates.ts'
@@ -8,8 +7,10 @@ import type { KeptEvent } from './event.ts'
 import { EventReader } from './event-reader.ts'
 import type { Heads, StateChange } from './heads.ts'
 import { type KeptMembership, membershipRow } from './memberships.ts'
+import { type PartialState, readPartialState, withPartialServers } from './partial-state.ts'
 import { readHeads } from './read-heads.ts'
 import type { RecentEvents } from './recent-events.ts'
+import { hasOtherServers, isOwed, serversConcerned } from './room-servers.ts'
 import { EMPTY_GROUP, StateGroups } from './state-groups.ts'
 import type { StateLog } from './state-log.ts'
 import { StateMap, stateSlot } from './state-map.ts'
@@ -23,6 +24,7 @@ import {
   outlierRow,
   outliers,
   pendingRedactions,
+  ranks,
   type RoomRow,
   roomChanges,
   stateRow,
@@ -45,6 +47,8 @@ export interface StagedEvent {
   /** Redacted forms of events that were there before, or are staged before it. */
   readonly redacted: readonly KeptEvent[]
   readonly aggregates: AggregateChanges
+  /** It was fetched to fill a gap, and is news to nobody. */
+  readonly isHistory?: boolean
 }
 
 /** A local user's membership as the event makes it; the position is not known yet. */
@@ -76,6 +80,8 @@ export class OpenRoom implements Disposable {
   isPublished: boolean
   /** See `RoomRow`. */
   hadRemoteMembers: boolean
+  /** Set while not all of its members are known. */
+  partial: PartialState | undefined
 
   readonly #core: RoomsCore
   #head: Heads
@@ -114,6 +120,7 @@ export class OpenRoom implements Disposable {
     stateLog: StateLog
     aggregates: Aggregates
     heads: Heads
+    partial: PartialState | undefined
     isPublished: boolean
     hadRemoteMembers: boolean
     isWithoutWaitingRedactions: boolean
@@ -128,6 +135,7 @@ export class OpenRoom implements Disposable {
     this.aggregates = parts.aggregates
     this.isPublished = parts.isPublished
     this.hadRemoteMembers = parts.hadRemoteMembers
+    this.partial = parts.partial
     this.isWithoutWaitingRedactions = parts.isWithoutWaitingRedactions
     this.#core = parts.core
     this.#head = parts.heads
@@ -144,7 +152,9 @@ export class OpenRoom implements Disposable {
     try {
       const reader = new EventReader(lease, { roomId, rules: room.rules })
       const groups = await StateGroups.open(lease, roomId)
-      const { heads, recent, stateLog } = await readHeads(lease, reader, room.rules)
+      const { heads: known, recent, stateLog } = await readHeads(lease, reader, room.rules)
+      const partial = await readPartialState(core.store.home, roomId)
+      const heads = withPartialServers(known, partial)
       if (heads.latestOrder !== 0) await groups.prepare(heads.group)
       const isWithoutWaitingRedactions = (await lease.count(pendingRedactions)) === 0
       const aggregates = await Aggregates.open(lease)
@@ -157,6 +167,7 @@ export class OpenRoom implements Disposable {
         stateLog,
         aggregates,
         heads,
+        partial,
         isWithoutWaitingRedactions,
         ...room,
       })
@@ -237,6 +248,12 @@ export class OpenRoom implements Disposable {
     return promise
   }
 
+  /** Other gaps are on disk. Only within `enter`, while nothing else is on its way there. */
+  replaceGaps(gaps: Heads['gaps']): void {
+    this.#head = { ...this.#head, gaps }
+    this.#visible = { ...this.#visible, gaps }
+  }
+
   /** Takes back all that is staged and not yet on its way to the disk. Only within `enter`, for a room that is being made. */
   abandon(reason: unknown): void {
     this.#fail([], reason)
@@ -268,6 +285,11 @@ export class OpenRoom implements Disposable {
     this.#states.delete(group)
     this.#states.set(group, state)
     if (this.#states.size > MAX_STATES) this.#states.delete(this.#states.keys().next().value ?? EMPTY_GROUP)
+  }
+
+  /** Groups have become other states than they were. */
+  forgetStates(): void {
+    this.#states.clear()
   }
 
   /** The events of the current state by their ID, as of the head. */
@@ -344,14 +366,22 @@ export class OpenRoom implements Disposable {
   #opsOf(batch: readonly Pending[], position: number, written: MembershipRow[]): readonly Op[] {
     const ops: Op[] = []
     const last = batch.at(-1)
+    const { serverName } = this.#core.environment
+    let isOwedToOthers = false
     for (const { staged } of batch) {
-      const { event, heads } = staged
-      event.setPosition(position)
+      const { event, heads, isHistory = false } = staged
+      if (!isHistory) {
+        event.setPosition(position)
+        isOwedToOthers ||= hasOtherServers(heads, serverName) && isOwed(this.#core, event)
+      }
       const [sole] = heads.extremities
       const isHead =
         heads.extremities.length === 1 && sole?.eventId === event.eventId && heads.group === event.groupAfter
       if (event.order !== null) ops.push(put(events, eventRow(event, isHead), this.roomId))
       for (const redacted of staged.redacted) {
+        // What is redacted before it is on disk gets its position with it.
+        const isNew = batch.some((other) => !other.staged.isHistory && other.staged.event.eventId === redacted.eventId)
+        if (isNew) redacted.setPosition(position)
         ops.push(
           redacted.order === null
             ? put(outliers, outlierRow(redacted), this.roomId)
@@ -378,7 +408,13 @@ export class OpenRoom implements Disposable {
       ops.push(...aggregateOps(staged.aggregates, this.roomId))
       ops.push(...staged.ops(position))
     }
-    ops.push(put(roomChanges, { roomId: this.roomId, position }))
+    if (isOwedToOthers) this.#core.owedChanges.set(this.roomId, position)
+    const owed = this.#core.owedChanges.get(this.roomId) ?? 0
+    ops.push(put(roomChanges, { roomId: this.roomId, position, owed }))
+    const { latestRank: rank = 0, latestOrder = 0 } = last?.staged.heads ?? {}
+    if (rank > latestOrder && rank > this.#visible.latestRank) {
+      ops.push(put(ranks, { id: 'latest', rank }, this.roomId))
+    }
     return ops
   }
 
@@ -391,7 +427,10 @@ export class OpenRoom implements Disposable {
         if (redacted.isState) this.#states.clear()
         this.#unstage(redacted)
       }
-      if (event.order !== null && event.order > 0) this.recent.push(event)
+      // It may have been read when it had no place yet.
+      if (event.isState) this.reader.forget(event.eventId)
+      if (staged.isHistory) this.recent.insert(event)
+      else if (event.order !== null && event.order > 0) this.recent.push(event)
       this.#unstage(event)
       this.#underWay.delete(event.eventId)
       for (const { type, stateKey, after } of staged.changes) this.stateLog.add(position, type, stateKey, after)
@@ -411,15 +450,12 @@ export class OpenRoom implements Disposable {
 
   #announcements(batch: readonly Pending[], position: number): readonly EventAnnouncement[] {
     return batch
-      .filter(({ staged }) => !staged.event.isHidden && staged.event.order !== null && staged.event.order > 0)
+      .filter(({ staged }) => !staged.isHistory && !staged.event.isHidden && staged.event.order !== null && staged.event.order > 0)
       .map(({ staged: { event, heads } }) => {
         const target = event.pdu.type === 'm.room.member' ? event.pdu.state_key : undefined
         const concerned =
           target === undefined || heads.joined.has(target) ? heads.joined : new Set([...heads.joined, target])
-        const server = target === undefined ? undefined : serverNameOf(target)
-        const servers =
-          server === undefined || heads.servers.has(server) ? heads.servers.keys() : [...heads.servers.keys(), server]
-        return { position, event, roomId: this.roomId, concerned, servers: [...servers] }
+        return { position, event, roomId: this.roomId, concerned, servers: serversConcerned(event, heads.servers) }
       })
   }
 

@@ -85,6 +85,33 @@ export class OpenRooms implements AsyncDisposable {
     }
   }
 
+  /** Opens a room that is being brought in from elsewhere, and holds it. Nobody else finds it before `adopt`. */
+  async prepare(roomId: string, version: string): Promise<HeldRoom> {
+    const room = { rules: getRoomVersion(version), isPublished: false, hadRemoteMembers: true }
+    const opened = await OpenRoom.open(this.#core, roomId, room)
+    return { room: opened, [Symbol.dispose]: opened.hold() }
+  }
+
+  /**
+   * Lets a prepared room be found once the commit that makes it is durable; whoever looks for it meanwhile waits for that. To
+   * be called before anybody can hear of it: within the `room.enter` that stages its first event.
+   */
+  adopt(room: OpenRoom, durable: Promise<unknown>): void {
+    const { roomId } = room
+    const adopting = durable.then(
+      () => {
+        this.#opened.set(roomId, room)
+        this.#closeIdle()
+        return room
+      },
+      () => {
+        this.#rooms.delete(roomId)
+        return undefined
+      },
+    )
+    this.#rooms.set(roomId, adopting)
+  }
+
   /** A room that could not be made. */
   discard(room: OpenRoom): void {
     this.#rooms.delete(room.roomId)

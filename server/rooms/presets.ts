@@ -91,7 +91,8 @@ export function initialPowerLevels(levels: {
     ...override,
   }
   const { events, state_default: stateDefault } = content
-  if (rules.privilegedCreators && isObject(events) && events['m.room.tombstone'] === undefined) {
+  const isChosen = isObject(override.events) && override.events['m.room.tombstone'] !== undefined
+  if (rules.privilegedCreators && isObject(events) && !isChosen) {
     const level = Math.max(tombstone, typeof stateDefault === 'number' ? stateDefault + 1 : tombstone)
     content.events = { ...events, 'm.room.tombstone': level }
   }

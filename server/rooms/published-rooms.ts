@@ -58,10 +58,16 @@ export function publicRoomOf(roomId: string, state: StateView, joined: number): 
   }
 }
 
-export function publishedRow(room: PublicRoom): PublishedRow {
+/** Whether users of other servers can come into the room at all. */
+export const isFederated = (state: StateView): boolean =>
+  state.get('m.room.create')?.pdu.content['m.federate'] !== false
+
+export function publishedRow(roomId: string, state: StateView, joined: number): PublishedRow {
+  const room = publicRoomOf(roomId, state, joined)
   return {
     roomId: room.room_id,
     rank: orderKey('', MOST_MEMBERS - room.num_joined_members),
     summary: JSON.stringify(room),
+    isClosedToServers: !isFederated(state),
   }
 }

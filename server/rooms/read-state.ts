@@ -6,6 +6,7 @@ import type { EventViewer, Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
 import type { OpenRooms } from './open-rooms.ts'
+import { membersKnown } from './partial-state.ts'
 import { KeptRoomView } from './room-view.ts'
 import type { StateMap } from './state-map.ts'
 
@@ -74,12 +75,13 @@ export interface MembersWish {
 }
 
 /** Member events, as JSON texts. @throws MatrixError 403 M_FORBIDDEN, 400 M_INVALID_PARAM for a token that is none of ours */
-export function readMembers(
+export async function readMembers(
   core: RoomsCore,
   rooms: OpenRooms,
   reader: Reader,
   wish: MembersWish,
 ): Promise<readonly string[]> {
+  await allMembersKnown(core, rooms, reader.roomId)
   return withAccess(core, rooms, reader, async (view, access, viewer) => {
     const state = wish.at === undefined ? access.state : await stateAtToken(view, access, wish.at)
     const { membership, notMembership } = wish
@@ -90,6 +92,12 @@ export function readMembers(
     }
     return renderAll(view, [...state.ofType('m.room.member').values()].filter(isWanted), viewer)
   })
+}
+
+/** @throws MatrixError 503 where that takes too long */
+async function allMembersKnown(core: RoomsCore, rooms: OpenRooms, roomId: string): Promise<void> {
+  using held = await rooms.hold(roomId)
+  if (held) await membersKnown(core.environment.clock, held.room)
 }
 
 async function stateAtToken(view: KeptRoomView, access: Access, token: string): Promise<StateMap> {
@@ -118,6 +126,7 @@ export async function readJoinedMembers(
   rooms: OpenRooms,
   { roomId, userId, appserviceId }: Pick<Reader, 'roomId' | 'userId'> & { readonly appserviceId: string | undefined },
 ): Promise<Readonly<Record<string, { readonly display_name?: string; readonly avatar_url?: string }>>> {
+  await allMembersKnown(core, rooms, roomId)
   if (!core.announcer.isCaughtUp) await core.announcer.caughtUp()
   using held = await rooms.hold(roomId)
   if (!held) throw forbidden('You are not in this room')

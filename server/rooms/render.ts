@@ -2,6 +2,7 @@ import type { EventViewer, Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import type { KeptEvent } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
+import { purgedForm } from './purge.ts'
 import type { Sight } from './visibility.ts'
 
 /**
@@ -21,16 +22,21 @@ export async function renderEvent(
 ): Promise<string> {
   // Outliers' state is not known.
   const membership = event.order === null ? undefined : await sight.membershipIn(event.groupAfter)
+  const shown = isErasedFor(core, event, membership) ? purgedForm(event) : event
   const showsPrevious = event.replaces !== undefined && (await maySeeReplaced(room, event.replaces.eventId, sight))
   const facts = unsignedText(core, event, viewer, membership, showsPrevious)
   const unsigned = relations === undefined ? facts : `${facts.slice(0, -1)},"m.relations":${relations}}`
   if (viewer.format === 'federation') {
-    const { unsigned: _, ...pdu } = event.pdu
+    const { unsigned: _, ...pdu } = shown.pdu
     return `${JSON.stringify(pdu).slice(0, -1)},"unsigned":${unsigned}}`
   }
   const roomId = viewer.withRoomId ? `,"room_id":${JSON.stringify(event.roomId)}` : ''
-  return `${event.clientText}${roomId},"unsigned":${unsigned}}`
+  return `${shown.clientText}${roomId},"unsigned":${unsigned}}`
 }
+
+/** State is shown as it is: rooms could not do without. Spec: client-server-api §POST /account/deactivate, `erase`. */
+const isErasedFor = (core: RoomsCore, { isState, pdu }: KeptEvent, membership: Membership | undefined): boolean =>
+  membership !== 'join' && !isState && core.erased.has(pdu.sender)
 
 function unsignedText(
   core: RoomsCore,

@@ -7,12 +7,17 @@ import type { OpenRoom } from './open-room.ts'
 import type { SlotIds } from './state-groups.ts'
 import { StateMap } from './state-map.ts'
 
+export interface NewGroup {
+  readonly id: number
+  readonly op: Op
+}
+
 /** A state together with the group that it is stored as. */
 export interface GroupedState {
   readonly group: number
   readonly state: StateMap
-  /** Where the group is new: it must be written in the commit of the event that needs it. */
-  readonly newGroup?: { readonly id: number; readonly op: Op } | undefined
+  /** Where the group is new: it, and new ones that it builds on. They must be written in the commit of the event that needs it. */
+  readonly newGroups?: readonly NewGroup[] | undefined
 }
 
 /** The state of a group, with its events. */
@@ -64,7 +69,7 @@ export async function resolveGroups(
       rules: room.rules,
       states,
       eventById: (eventId) => known.get(eventId) ?? room.findNow(eventId),
-      ranks: (eventId) => rankOf(known.get(eventId) ?? room.findNow(eventId)),
+      ranks: (eventId) => (known.get(eventId) ?? room.findNow(eventId))?.rank,
       env: verifiedOnReceipt,
     })
     const missing = resolution.missing.filter((eventId) => !unknown.has(eventId))
@@ -76,16 +81,8 @@ export async function resolveGroups(
     if (delta.size === 0) return { group: first, state: await stateOfGroup(room, first) }
     const slots = toMap(resolution.state)
     const newGroup = room.groups.add(first, delta, slots.size, () => slots)
-    return { group: newGroup.id, state: await stateOfSlots(room, slots, known), newGroup }
+    return { group: newGroup.id, state: await stateOfSlots(room, slots, known), newGroups: [newGroup] }
   }
-}
-
-/**
- * A number that is greater than those of an event's auth events. The timeline's order is one, but not for what was an
- * outlier before: events that cite it may have a lower order.
- */
-function rankOf(event: KeptEvent | undefined): number | undefined {
-  return event === undefined || event.wasOutlier ? undefined : (event.order ?? undefined)
 }
 
 /** Loads events and all that lies behind them in their auth chains. */

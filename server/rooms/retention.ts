@@ -37,6 +37,9 @@ export type PurgeRow = {
   readonly doneTs: number
   /** There is none to purge from before this time. */
   readonly nextTs: number
+  /** The same of events that nobody sees: rejected and soft-failed ones. */
+  readonly unseenDoneTs: number
+  readonly unseenNextTs: number
   /** Messages before this place in the timeline were purged by hand, and whatever comes there later is. */
   readonly beforeOrder: number | null
   /** How far that has come; `null`: to the end. */

@@ -32,7 +32,8 @@ export const summaryOf = (room: OpenRoom): RoomSummary => {
 /** More conditions than these are not told. */
 const MAX_ALLOWED = 100
 
-function allowedRooms(room: OpenRoom): readonly string[] {
+/** The rooms whose members may join a restricted one; none where it is not restricted. */
+export function allowedRooms(room: OpenRoom): readonly string[] {
   const { rule, allow } = joinRulesOf(room)
   const isRestricted =
     (rule === 'restricted' && room.rules.restrictedJoins) || (rule === 'knock_restricted' && room.rules.knockRestricted)

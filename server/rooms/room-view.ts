@@ -4,6 +4,7 @@ import { bundleText, type Onlooker } from './bundle.ts'
 import type { EventViewer, MemberCounts, Membership, RoomEvent, RoomView } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
+import { gapBelow } from './gaps.ts'
 import type { Heads } from './heads.ts'
 import { ignoredBy } from './ignored-users.ts'
 import type { OpenRoom } from './open-room.ts'
@@ -81,42 +82,44 @@ export class KeptRoomView implements RoomView {
     let to = Math.min(range.to ?? this.latestOrder + 1, this.latestOrder + 1)
     const found: KeptEvent[] = []
     while (found.length < range.limit && from < to) {
-      const size = Math.max(range.limit - found.length, ROWS_PER_READ)
-      const [start, end] = isForward ? [from, Math.min(to, from + size)] : [Math.max(from, to - size), to]
-      const stretch = await this.#stretch(start, end)
-      for (const event of isForward ? stretch : stretch.toReversed()) {
-        if (!event.isHidden && found.length < range.limit) found.push(event)
-      }
-      if (isForward) from = end
-      else to = start
+      const limit = Math.max(range.limit - found.length, ROWS_PER_READ)
+      const read = await this.#read(from, to, limit, range.direction)
+      for (const event of read) if (!event.isHidden && found.length < range.limit) found.push(event)
+      const last = read.at(-1)
+      if (last?.order == null) break
+      if (isForward) from = last.order + 1
+      else to = last.order
     }
     return found
   }
 
+  gapBelow(order: number): number | undefined {
+    return gapBelow(this.#heads.gaps, order)
+  }
+
   async orderAfter(position: number): Promise<number> {
     if (position >= this.position) return this.latestOrder + 1
-    const first = this.#room.recent.firstOrder
-    const oldest = first === undefined ? undefined : this.#room.recent.at(first)
-    if (oldest && (oldest.position <= position || oldest.order === 1)) {
-      const isAfter = (order: number) => (this.#room.recent.at(order)?.position ?? 0) > position
-      let low = oldest.order ?? 1
-      let high = this.latestOrder + 1
-      while (low < high) {
-        const middle = (low + high) >> 1
-        if (isAfter(middle)) high = middle
-        else low = middle + 1
-      }
-      return low
-    }
-    const [row] = await this.#room.lease.range(events, { index: 'position', from: position + 1, limit: 1 })
-    return row ? Math.min(row.order, this.latestOrder + 1) : this.latestOrder + 1
+    const recent = this.#room.recent.newestBy(position)
+    if (recent?.order != null) return Math.min(recent.order, this.latestOrder) + 1
+    const { lease } = this.#room
+    const [newest] = await lease.range(events, {
+      index: 'position',
+      to: position + 1,
+      direction: 'backward',
+      limit: 1,
+    })
+    if (newest) return Math.min(newest.order, this.latestOrder) + 1
+    const [first] = await lease.range(events, { index: 'position', limit: 1 })
+    return Math.min(first?.order ?? 1, this.latestOrder + 1)
   }
 
   async stateAt(order: number): Promise<StateMap> {
-    if (order < this.earliestOrder) return States.empty
-    const [event] = await this.#stretch(Math.min(order, this.latestOrder), Math.min(order, this.latestOrder) + 1)
+    const at = Math.min(order, this.latestOrder)
+    // Where no event is, the state is that before the next one.
+    const [event] = await this.#read(Math.max(at, this.earliestOrder), this.latestOrder + 1, 1, 'forward')
     if (!event) return States.empty
-    return event.groupAfter === this.#heads.group ? this.#heads.state : stateOfGroup(this.#room, event.groupAfter)
+    const group = event.order === at ? event.groupAfter : event.groupBefore
+    return group === this.#heads.group ? this.#heads.state : stateOfGroup(this.#room, group)
   }
 
   async stateChangedSince(from: number): Promise<readonly KeptEvent[]> {
@@ -192,10 +195,25 @@ export class KeptRoomView implements RoomView {
     return sight
   }
 
-  /** All events with `from <= order < to`, hidden ones too, oldest first. */
-  async #stretch(from: number, to: number): Promise<readonly KeptEvent[]> {
-    const first = this.#room.recent.firstOrder
-    if (first !== undefined && from >= first) return this.#room.recent.between(from, to)
-    return this.#room.reader.completeAll(await this.#room.lease.range(events, { index: 'order', from, to }))
+  /** Events with `from <= order < to`, hidden ones too, in the direction of travel. Fewer than the limit only at the end. */
+  async #read(
+    from: number,
+    to: number,
+    limit: number,
+    direction: 'forward' | 'backward',
+  ): Promise<readonly KeptEvent[]> {
+    const { recent, reader, lease } = this.#room
+    const first = recent.firstOrder ?? Number.POSITIVE_INFINITY
+    if (from >= first) {
+      const inMemory = recent.between(from, to)
+      return direction === 'forward' ? inMemory.slice(0, limit) : inMemory.slice(-limit).reverse()
+    }
+    if (direction === 'backward' && to > first) {
+      const newer = await this.#read(first, to, limit, direction)
+      return newer.length === limit
+        ? newer
+        : [...newer, ...(await this.#read(from, first, limit - newer.length, direction))]
+    }
+    return reader.completeAll(await lease.range(events, { index: 'order', from, to, limit, direction }))
   }
 }

@@ -1,12 +1,14 @@
 import { serverNameOf } from '../../shared/matrix/identifiers.ts'
 import type { AccountsForReaders, Requester } from '../accounts/index.ts'
-import type { Peers } from '../federation/index.ts'
+import type { OwedPdus, Peers } from '../federation/index.ts'
+import type { IsKeyValid } from '../identity/index.ts'
+import type { MediaReferences } from '../media/index.ts'
 import type { Environment } from '../observe/environment.ts'
-import type { PolicyServers } from '../policy/index.ts'
-import type { Json, JsonObject } from '../protocol/pdu.ts'
+import { InviteThrottle, type PolicyServers } from '../policy/index.ts'
+import type { JsonObject } from '../protocol/pdu.ts'
 import type { SigningKey } from '../protocol/signing-key.ts'
 import type { Store } from '../store/index.ts'
-import { addAlias, findAlias, listAliases, listAliasesFor, removeAlias, resolveRoom } from './aliases.ts'
+import { addAlias, findAlias, listAliases, listAliasesFor, locateRoom, removeAlias, resolveRoom } from './aliases.ts'
 import { Announcer } from './announcer.ts'
 import { Chores } from './chores.ts'
 import type { Move, RoomsForReaders } from './contract.ts'
@@ -14,12 +16,17 @@ import type { Claims, RoomsConfig, RoomsCore } from './core.ts'
 import { createRoom, type RoomWish } from './create.ts'
 import { DelayedEvents, type DelayedEventsOfUser } from './delayed-events.ts'
 import { type DirectoryPage, type DirectoryWish, isPublished, listPublished, setPublished } from './directory.ts'
+import { takeAwayUnfinished } from './elsewhere/bring-in.ts'
+import { Completion } from './elsewhere/complete.ts'
+import { Erasures } from './erasures.ts'
 import { createFinding, type Finding } from './finding.ts'
+import { createForServers, type ForServers } from './for-servers/for-servers.ts'
 import { requireMaySetState } from './may-set-state.ts'
 import * as members from './membership-cases.ts'
 import { Memberships } from './memberships.ts'
 import { setNetworkListing } from './network-rooms.ts'
 import { OpenRooms } from './open-rooms.ts'
+import { OwedEvents } from './owed-events.ts'
 import { Purge } from './purge.ts'
 import {
   type MembersWish,
@@ -41,7 +48,9 @@ import {
   type TimelineFilter,
 } from './read-timeline.ts'
 import { roomsForReaders } from './readers.ts'
-import { type Reception, receive } from './receive/receive.ts'
+import { Inbound, type Received } from './receive/inbound.ts'
+import { createIncoming, type Incoming } from './receive/incoming.ts'
+import type { Reception } from './receive/receive.ts'
 import { readReportable } from './reportable.ts'
 import { type Bounds, Retention } from './retention.ts'
 import { redactEvent, sendMessage, setState } from './send.ts'
@@ -80,6 +89,10 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   }): Promise<string>
   /** Events that are sent later. */
   readonly delayed: DelayedEventsOfUser
+  /** What other servers may ask of us. */
+  readonly forServers: ForServers
+  /** What other servers are to have from us. */
+  readonly owed: OwedPdus & Pick<OwedEvents, 'onOwed'>
   /** For how long messages are kept. */
   readonly retention: Pick<Retention, 'settings' | 'set'>
   /** By room, what of its messages nobody is shown any more: those from before a time, or a place in the timeline. */
@@ -88,8 +101,10 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   purgeHistory(roomId: string, eventId: string): Promise<void>
   /** @returns the ID of the room that the ID or alias names */
   resolve(roomIdOrAlias: string): Promise<string>
-  join(action: members.OwnAction & { readonly isGuest: boolean }): Promise<void>
-  knock(action: members.OwnAction): Promise<void>
+  /** The same with servers that are in it, as the server of the alias knows them. */
+  locate(roomIdOrAlias: string): ReturnType<typeof locateRoom>
+  join(action: Parameters<typeof members.join>[2]): Promise<void>
+  knock(action: members.OwnAction & members.Entry): Promise<void>
   leave(action: members.OwnAction): Promise<void>
   /** A message of the server to one of its users. */
   sendNotice(notice: Notice): ReturnType<typeof sendNotice>
@@ -152,11 +167,14 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   /** All aliases of this server that lead to the room. */
   aliasesOf(roomId: string): Promise<readonly string[]>
 
+  /** What other servers send unasked. */
+  readonly incoming: Incoming
   /**
-   * Takes in an event that another server sent, read by `parseJson`. For `federation/`, which has checked the room's ACL.
+   * Takes in one event that another server sent, for whoever has checked the room's ACL.
+   * @returns when it is judged, or what it lacks was asked for in vain
    * @throws MatrixError 404 M_NOT_FOUND for a room that this server does not know
    */
-  receive(received: { readonly roomId: string; readonly json: Json; readonly from: string }): Promise<Reception>
+  receive(received: Received): Promise<Reception>
 
   /** Goes on with what a stop has interrupted; to be called when all have subscribed. */
   resume(): Promise<void>
@@ -174,29 +192,45 @@ export interface RoomsParts {
   readonly peers?: Peers
   readonly claims?: Claims
   readonly policyServers?: PolicyServers
+  readonly isKeyValid?: IsKeyValid
+  readonly media?: MediaReferences
 }
 
 /** Builds the slice; reads the index of rooms, but opens none. */
 export async function createRooms(parts: RoomsParts): Promise<Rooms> {
   const { environment, store } = parts
   const changes = new Map<string, number>()
-  for (const row of await store.home.range(roomChanges, { index: 'roomId' })) changes.set(row.roomId, row.position)
+  const owedChanges = new Map<string, number>()
+  for (const { roomId, position, owed } of await store.home.range(roomChanges, { index: 'roomId' })) {
+    changes.set(roomId, position)
+    if (owed > 0) owedChanges.set(roomId, owed)
+  }
   const core: RoomsCore = {
     ...parts,
     peers: parts.peers,
     claims: parts.claims,
+    isKeyValid: parts.isKeyValid,
     policyServers: parts.policyServers,
+    inviteThrottle: new InviteThrottle(environment.clock),
     announcer: new Announcer(store, environment.logger),
     memberships: new Memberships(store),
     retention: await Retention.open(store, environment.clock),
+    erasures: await Erasures.open(store, environment),
+    erased: new Set(await parts.accounts.listErased()),
+    media: parts.media,
     changes,
+    owedChanges,
     moveListeners: new Set(),
+    fetchMembers: (roomId) => completion.begin(roomId),
     isLocal: (userId) => serverNameOf(userId) === environment.serverName,
   }
   const open = new OpenRooms(core)
+  const owed = new OwedEvents(core)
   const chores = new Chores(core, open)
   const delayed = new DelayedEvents(core, open)
   const purge = new Purge(core, open)
+  const inbound = new Inbound(core, open)
+  const completion = new Completion(core, open, (roomId) => inbound.membersKnown(roomId))
   const note = (kind: 'profile' | 'leave', userId: string): Promise<void> =>
     chores.begin(kind, userId).catch((error: unknown) => {
       environment.logger.error({ event: 'rooms.chore.lost', chore: kind, userId, error: String(error) })
@@ -207,7 +241,8 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
       if (pdu.type === 'm.room.retention' && pdu.state_key === '') purge.start()
     }),
     parts.accounts.onProfileChanged(({ userId }) => note('profile', userId)),
-    parts.accounts.onDeactivated(async ({ userId }) => {
+    parts.accounts.onDeactivated(async ({ userId, erase }) => {
+      if (erase) core.erased.add(userId)
       await delayed.cancelAllOf(userId)
       await note('leave', userId)
     }),
@@ -232,10 +267,13 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
         : setState(core, open, { ...rest, sender, stateKey: target })
     },
     delayed,
+    forServers: createForServers(core, open),
+    owed,
     retention: core.retention,
     expired: () => core.retention.boundsOfAll(changes.keys()),
     purgeHistory: (roomId, eventId) => purge.purgeHistory(roomId, eventId),
     resolve: (roomIdOrAlias) => resolveRoom(core, roomIdOrAlias),
+    locate: (roomIdOrAlias) => locateRoom(core, roomIdOrAlias),
     join: (action) => members.join(core, open, action),
     knock: (action) => members.knock(core, open, action),
     async leave(action) {
@@ -267,21 +305,33 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     setNetworkListing: (setting) => setNetworkListing(core, open, setting),
     changedSince: (position) => [...changes].filter(([, last]) => last > position).map(([roomId]) => roomId),
     aliasesOf: (roomId) => listAliases(core, roomId),
-    receive: ({ roomId, json, from }) => open.use(roomId, (room) => receive(core, room, { json, from })),
+    incoming: createIncoming(core, open, inbound),
+    receive: (received) => inbound.receive(received),
     async resume() {
+      await takeAwayUnfinished(core)
+      await completion.resume()
+      await inbound.resume()
       await chores.resume()
       delayed.resume()
       purge.start()
+      core.erasures.start()
     },
     async choresDone() {
       await chores.settled()
       await delayed.settled()
+      await completion.settled()
+      await inbound.settled()
       await purge.settled()
+      await core.erasures.settled()
     },
     async [Symbol.asyncDispose]() {
       for (const end of unsubscribe) end()
+      await completion[Symbol.asyncDispose]()
+      owed[Symbol.dispose]()
+      await inbound.close()
       await delayed.close()
       await purge.close()
+      await core.erasures.close()
       await chores.close()
       await open[Symbol.asyncDispose]()
     },

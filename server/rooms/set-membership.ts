@@ -3,9 +3,11 @@ import { isUserId } from '../../shared/matrix/identifiers.ts'
 import { roomStateOf } from '../protocol/auth-rules/index.ts'
 import { canonicalJson } from '../protocol/canonical-json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
+import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import type { Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
+import type { Heads } from './heads.ts'
 import { blocksInvites } from './invite-permission.ts'
 import type { OpenRoom } from './open-room.ts'
 import { propose } from './propose.ts'
@@ -62,7 +64,10 @@ function isRepeated(current: KeptEvent, sender: string, content: JsonObject): bo
 }
 
 /** The name and picture that a member event shows: of those who take part, or are asked to. */
-async function profileFor(core: RoomsCore, { target, membership }: MembershipWish): Promise<JsonObject> {
+export async function profileFor(
+  core: RoomsCore,
+  { target, membership }: Pick<MembershipWish, 'target' | 'membership'>,
+): Promise<JsonObject> {
   if (membership === 'leave' || membership === 'ban' || !core.isLocal(target)) return {}
   const { displayname, avatar_url } = await core.accounts.profileOf(target)
   return {
@@ -108,7 +113,7 @@ function requireGuestAccess(room: OpenRoom): void {
  * Spec: server-server-api §Restricted rooms; client-server-api §Restricted rooms.
  */
 async function authorisation(core: RoomsCore, room: OpenRoom, userId: string): Promise<JsonObject> {
-  const { state, joined } = room.head
+  const { state } = room.head
   const joinRules = state.get('m.room.join_rules')?.pdu.content
   const isRestricted = joinRules?.join_rule === 'restricted' || joinRules?.join_rule === 'knock_restricted'
   if (!isRestricted || !room.rules.restrictedJoins) return {}
@@ -117,12 +122,21 @@ async function authorisation(core: RoomsCore, room: OpenRoom, userId: string): P
   if (!(await meetsCondition(core, userId, joinRules.allow))) {
     throw forbidden('You meet none of the conditions for joining this room')
   }
-  const powers = roomStateOf((type, stateKey) => state.get(type, stateKey), room.rules)
-  const needed = powers.powerNeeded('invite')
-  for (const member of joined) {
-    if (core.isLocal(member) && powers.power(member) >= needed) return { join_authorised_via_users_server: member }
-  }
+  const authoriser = findAuthoriser(core, room.head, room.rules)
+  if (authoriser !== undefined) return { join_authorised_via_users_server: authoriser }
   throw new MatrixError('M_UNABLE_TO_GRANT_JOIN', 400, 'Nobody on this server has the power to let you in')
+}
+
+/** One of our users in the room who has the power to invite. */
+export function findAuthoriser(
+  core: RoomsCore,
+  { state, joined }: Pick<Heads, 'state' | 'joined'>,
+  rules: RoomVersionRules,
+): string | undefined {
+  const powers = roomStateOf((type, stateKey) => state.get(type, stateKey), rules)
+  const needed = powers.powerNeeded('invite')
+  for (const member of joined) if (core.isLocal(member) && powers.power(member) >= needed) return member
+  return undefined
 }
 
 /** More conditions than these are not looked at. */

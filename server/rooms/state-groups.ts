@@ -83,10 +83,47 @@ export class StateGroups {
     }
   }
 
+  /** A group that was added, but will not be written: nothing came to need it. */
+  discard(id: number): void {
+    this.#staged.delete(id)
+  }
+
   /** Everything that was staged did not happen. Their IDs are used again. */
   dropStaged(): void {
     for (const id of this.#staged.keys()) this.#next = Math.min(this.#next, id)
     this.#staged.clear()
+  }
+
+  /**
+   * Gives a durable group what it lacks, and so all that build on it and say nothing else themselves. For states that were not
+   * wholly known when they were stored. In memory it is so at once: where the write fails, `forgetRead` is to follow.
+   * @returns the write
+   */
+  async fill(id: number, slots: SlotIds): Promise<Op> {
+    const group = await this.#load(id)
+    const entries = new Map(group.entries)
+    for (const [slot, eventId] of slots) if (!entries.get(slot)) entries.set(slot, eventId)
+    this.#cached.delete(id)
+    this.#cachedEntries -= group.entries.size
+    const { prev, deltas } = group
+    this.#keep(id, { prev, deltas, entries })
+    return put(stateGroups, { id, prev, deltas, entries: JSON.stringify([...entries]) }, this.#roomId)
+  }
+
+  /** The groups that a durable one builds on, from itself to the last complete one. */
+  async lineOf(group: number): Promise<readonly number[]> {
+    const line: number[] = []
+    for (let id: number | null = group; id !== null && id !== EMPTY_GROUP; ) {
+      line.push(id)
+      id = (this.#held(id) ?? (await this.#load(id))).prev
+    }
+    return line
+  }
+
+  /** Groups are read from the disk again. */
+  forgetRead(): void {
+    this.#cached.clear()
+    this.#cachedEntries = 0
   }
 
   /** Loads what is needed so that `add` on this group knows how far the last complete one is. */

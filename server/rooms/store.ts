@@ -13,8 +13,9 @@ interface Marks {
   readonly rejected?: Rejection
   readonly withheld?: true
   readonly purged?: true
-  readonly wasOutlier?: true
+  readonly rank?: number
   readonly relayed?: true
+  readonly handedOver?: true
   /** Event ID of what a state event took the place of. */
   readonly replaces?: string
   readonly redactedBy?: string
@@ -38,17 +39,31 @@ export type EventRow = {
   readonly ts: number | null
   /** The PDU. */
   readonly json: string
-} & LinkFields
+} & LinkFields &
+  UnseenField
 
 /** `EventLinks`. Rows of events that relate to nothing do not have these fields at all. */
 type LinkFields = { readonly [Field in keyof EventLinks]: EventLinks[Field] | null }
+
+/** `origin_server_ts` of rejected and soft-failed events, whose time ends as well; rows of others do not have it at all. */
+type UnseenField = { readonly unseenTs: number | null }
 
 /** A room's timeline, rejected and soft-failed events among it. */
 export const events = collection<EventRow>({
   name: 'events',
   place: 'room',
   key: 'order',
-  indexes: ['eventId', 'position', 'ts', 'parent', 'grandparent', 'greatGrandparent', 'relation', 'relationBySender'],
+  indexes: [
+    'eventId',
+    'position',
+    'ts',
+    'unseenTs',
+    'parent',
+    'grandparent',
+    'greatGrandparent',
+    'relation',
+    'relationBySender',
+  ],
   segmented: true,
 })
 
@@ -101,6 +116,22 @@ export type HeadRow = {
 /** Written only while the room's heads cannot be told from its newest event (`isHead`): while it is forked. */
 export const heads = collection<HeadRow>({ name: 'heads', place: 'room', key: 'id', indexes: [] })
 
+export type RankRow = { readonly id: 'latest'; readonly rank: number }
+
+/** The greatest `KeptEvent.rank`; written only where it is not that of the newest event's place. */
+export const ranks = collection<RankRow>({ name: 'ranks', place: 'room', key: 'id', indexes: [] })
+
+export type GapRow = {
+  readonly top: number
+  readonly next: number
+  readonly floor: number | null
+  /** JSON: event IDs. */
+  readonly missing: string
+}
+
+/** Where the timeline has holes. See `Gap`. */
+export const gaps = collection<GapRow>({ name: 'gaps', place: 'room', key: 'top', indexes: [] })
+
 export type TransactionRow = {
   readonly key: string
   readonly createdTs: number
@@ -130,20 +161,31 @@ export const pendingRedactions = collection<PendingRedactionRow>({
 
 export type WaitingEventRow = {
   readonly eventId: string
-  /** An event that it builds on and that is not known yet. */
-  readonly missing: string
   readonly receivedTs: number
   /** The server that sent it. */
   readonly from: string
   readonly json: string
+  /** How often what it lacks was asked for in vain, and when that is to be done again. */
+  readonly tries: number
+  readonly dueTs: number
 }
 
-/** Verified events that cannot be judged yet. */
+/** Verified events that lack something that they build on. Whoever sent them was told that they are here. */
 export const waitingEvents = collection<WaitingEventRow>({
   name: 'waiting-events',
   place: 'room',
   key: 'eventId',
-  indexes: ['missing', 'receivedTs'],
+  indexes: ['receivedTs'],
+})
+
+export type WaitingRoomRow = { readonly roomId: string }
+
+/** Rooms with waiting events. */
+export const waitingRooms = collection<WaitingRoomRow>({
+  name: 'rooms-with-waiting-events',
+  place: 'home',
+  key: 'roomId',
+  indexes: [],
 })
 
 export type RoomRow = {
@@ -165,6 +207,8 @@ export type RoomServerRow = {
   readonly key: string
   readonly roomId: string
   readonly server: string
+  /** Order of the event that brought the server; what is before it is not owed to it. */
+  readonly since: number
 }
 
 /** Other servers that have joined members in a room. */
@@ -176,7 +220,31 @@ export const roomServers = collection<RoomServerRow>({
 })
 export const roomServerKey = (roomId: string, server: string): string => `${roomId}\u0000${server}`
 
-export type RoomChangeRow = { readonly roomId: string; readonly position: number }
+export type FarewellRow = {
+  readonly key: string
+  readonly roomId: string
+  readonly server: string
+  /** Orders: what is after `since`, up to and with `until`, is owed to the server still. */
+  readonly since: number
+  readonly until: number
+  /** Stream position of the event at `until`. */
+  readonly position: number
+}
+
+/** What servers are still to hear of rooms that they are not in any more; until it has been delivered. */
+export const farewells = collection<FarewellRow>({
+  name: 'farewells',
+  place: 'home',
+  key: 'key',
+  indexes: ['server', 'position'],
+})
+
+export type RoomChangeRow = {
+  readonly roomId: string
+  readonly position: number
+  /** Stream position of the last event that other servers are to have from us; 0 without any. */
+  readonly owed: number
+}
 
 /** The stream position of each room's last change. */
 export const roomChanges = collection<RoomChangeRow>({
@@ -227,6 +295,8 @@ export type PublishedRow = {
   readonly rank: string
   /** JSON of `PublicRoom`. */
   readonly summary: string
+  /** Not federated; rows from before other servers could ask do not have it. */
+  readonly isClosedToServers: boolean
 }
 
 /** What the room directory shows of published rooms. */
@@ -267,8 +337,9 @@ function marksOf(event: KeptEvent): string | null {
     ...(event.rejected && { rejected: event.rejected }),
     ...(event.isWithheld && { withheld: true }),
     ...(event.isPurged && { purged: true }),
-    ...(event.wasOutlier && { wasOutlier: true }),
+    ...(event.rank !== undefined && event.rank !== event.order && { rank: event.rank }),
     ...(event.isRelayed && { relayed: true }),
+    ...(event.isHandedOver && { handedOver: true }),
     ...(event.replaces && { replaces: event.replaces.eventId }),
     ...(event.redactedBecause && { redactedBy: event.redactedBecause.eventId }),
     ...(event.local && { ...event.local }),
@@ -284,13 +355,14 @@ export function eventRow(event: KeptEvent, isHead: boolean): EventRow {
   return {
     order: event.order,
     eventId: event.eventId,
-    position: event.order > 0 ? event.position : null,
+    position: event.position === 0 ? null : event.position,
     groupBefore: event.groupBefore,
     groupAfter: event.groupAfter,
     isHead,
     marks: marksOf(event),
     ts: isUnseen ? null : Number(event.pdu.origin_server_ts),
     json: event.json,
+    ...((isUnseen ? { unseenTs: Number(event.pdu.origin_server_ts) } : {}) as UnseenField),
     ...(event.links as LinkFields),
   }
 }
@@ -344,8 +416,9 @@ export function readEvent(
       rejected: marks.rejected,
       isWithheld: marks.withheld ?? false,
       isPurged: marks.purged ?? false,
-      wasOutlier: marks.wasOutlier ?? false,
+      rank: marks.rank ?? (hasPlace ? (row.order ?? undefined) : undefined),
       isRelayed: marks.relayed ?? false,
+      isHandedOver: marks.handedOver ?? false,
       local: localIn(marks),
       links: hasPlace ? linksIn(row) : undefined,
     },

@@ -18,16 +18,16 @@ export const strip = ({ pdu }: RoomEvent): JsonObject => ({
   content: pdu.content,
 })
 
+/** The state events by which someone outside may tell what room it is. Spec: client-server-api §Stripped state. */
+export const shownState = <E extends RoomEvent>(state: { get(type: string): E | undefined }): readonly E[] =>
+  SHOWN_TYPES.flatMap((type) => state.get(type) ?? [])
+
 /**
  * What someone who is invited to a room, or knocks on it, may see of it: what the room is, who sends the event, and last
  * the membership event itself. Spec: client-server-api §Stripped state.
  */
 export function strippedStateFor(member: RoomEvent, state: StateView): readonly JsonObject[] {
-  const stripped: JsonObject[] = []
-  for (const type of SHOWN_TYPES) {
-    const event = state.get(type)
-    if (event) stripped.push(strip(event))
-  }
+  const stripped: JsonObject[] = shownState(state).map(strip)
   const { sender, state_key: target } = member.pdu
   const senderMember = sender === target ? undefined : state.get('m.room.member', sender)
   if (senderMember) stripped.push(strip(senderMember))

@@ -13,7 +13,7 @@ import { makeRoom, newRoomId, requireRoomVersion } from './make-room.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { buildOnHead, propose, proposeBuilt } from './propose.ts'
-import { publicRoomOf, publishedRow } from './published-rooms.ts'
+import { publishedRow } from './published-rooms.ts'
 import { carriedBans, carriedCreateContent, carriedPowerLevels, carriedState } from './replacement-state.ts'
 import { setMembership } from './set-membership.ts'
 import { type AliasRow, aliases, publishedRooms, roomIndex } from './store.ts'
@@ -232,7 +232,7 @@ function passListing(
       put(roomIndex, old.row),
       remove(publishedRooms, old.roomId),
       put(roomIndex, successor.row),
-      put(publishedRooms, publishedRow(publicRoomOf(successor.roomId, state, joined.size))),
+      put(publishedRooms, publishedRow(successor.roomId, state, joined.size)),
     ],
     takeBack() {
       old.isPublished = true

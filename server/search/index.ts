@@ -27,8 +27,7 @@ export function createSearch(
   const roomsForAll = new RoomsForAll(rooms)
   return {
     find: (wish) => search({ rooms, accounts, indexer }, wish),
-    findUsers: (wish) => 
-      searchUsers({ serverName: deps.environment.serverName, accounts, rooms, roomsForAll }, wish),
+    findUsers: (wish) => searchUsers({ serverName: deps.environment.serverName, accounts, rooms, roomsForAll }, wish),
     resume: () => indexer.begin(),
     [Symbol.asyncDispose]: () => indexer[Symbol.asyncDispose](),
   }

@@ -98,6 +98,13 @@ export interface Store extends AsyncDisposable {
    * @throws StorageFailed after an error of the disk: read-only until started anew
    */
   commit(build: (position: number) => readonly Op[]): Promise<number>
+  /**
+   * Takes what was replaced or removed before this call off the disk, where otherwise it stays until so much has changed that writing
+   * anew is worth it: out of the files of these rooms, out of those of `home`, and out of the journal. Rows are as they were.
+   * @returns the rooms of which that is true now: not those whose files are damaged
+   * @throws StorageFull, StorageFailed: what was not reached stays until the next call
+   */
+  scrub(roomIds: readonly string[]): Promise<ReadonlySet<string>>
   /** Runs works of the same key one after the other, so that one may read, decide and commit undisturbed. Not re-entrant. */
   exclusive<T>(key: string, work: () => Promise<T>): Promise<T>
 }

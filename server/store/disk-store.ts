@@ -136,6 +136,13 @@ export class DiskStore implements Store {
     })
   }
 
+  async scrub(roomIds: readonly string[]): Promise<ReadonlySet<string>> {
+    this.#requireOpen()
+    const rooms = roomIds.map((id) => this.#partitionOf(id))
+    const done = await this.#upkeep.scrub([...rooms, this.#home])
+    return new Set([...done].map(({ id }) => id).filter((id) => id !== ''))
+  }
+
   async exclusive<T>(key: string, work: () => Promise<T>): Promise<T> {
     return await this.#exclusive.run(key, work)
   }

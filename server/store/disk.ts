@@ -13,6 +13,8 @@ export interface Disk {
   rename(from: string, to: string): Promise<void>
   /** Removing a file that is not there is no error. */
   remove(path: string): Promise<void>
+  /** Bytes of a file. @throws ENOENT */
+  sizeOf(path: string): Promise<number>
   /** Names in the folder, in no order; of a folder that is not there: none. */
   list(folder: string): Promise<readonly string[]>
   /** Makes the folder, and those above it, for the owner alone; one that is there is closed to others. New ones last. */

@@ -64,13 +64,15 @@ export function openFrame(bytes: Buffer): Buffer | undefined {
 /** Reads frames one after the other, through a window of the file. */
 export class FrameReader {
   readonly #file: DiskFile
+  readonly #size: number
   #window: Buffer = Buffer.alloc(0)
   #windowStart = 0
   #next = 0
 
-  constructor(file: DiskFile, offset = 0) {
+  /** @param size of the file, where it is known: no more memory is taken than it needs, which counts when a thousand rooms are opened */
+  constructor(file: DiskFile, size = Number.POSITIVE_INFINITY) {
     this.#file = file
-    this.#next = offset
+    this.#size = size
   }
 
   /** Where the next frame should begin. */
@@ -116,7 +118,7 @@ export class FrameReader {
   async #bytesAt(offset: number, length: number): Promise<Buffer> {
     const isInside = offset >= this.#windowStart && offset + length <= this.#windowStart + this.#window.length
     if (!isInside) {
-      this.#window = await this.#file.read(offset, Math.max(length, readAheadBytes))
+      this.#window = await this.#file.read(offset, Math.max(length, Math.min(readAheadBytes, this.#size - offset)))
       this.#windowStart = offset
     }
     const start = offset - this.#windowStart

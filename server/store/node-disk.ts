@@ -22,6 +22,7 @@ export function nodeDisk(): Disk {
     },
     rename: (from, to) => done<void>((back) => fs.rename(from, to, back)),
     remove: (file) => done<void>((back) => fs.rm(file, { force: true }, back)),
+    sizeOf: async (file) => (await done<fs.Stats>((back) => fs.stat(file, back))).size,
     async list(folder) {
       try {
         return await done<string[]>((back) => fs.readdir(folder, back))

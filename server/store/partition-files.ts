@@ -16,11 +16,14 @@ export interface OwnFiles {
   readonly deltas: readonly Delta[]
   /** Up to this position all is in these files. */
   readonly saved: number
+  /** All that is in the folder. */
+  readonly names: readonly string[]
 }
 
 /** @throws StoreDamaged when one of a row of deltas is missing */
 export async function findFiles(disk: Disk, folder: string): Promise<OwnFiles> {
-  const files = (await disk.list(folder)).map(kindOf)
+  const names = await disk.list(folder)
+  const files = names.map(kindOf)
   const newest = files.filter((file) => file.kind === 'snapshot').reduce(newer, undefined)
   let saved = newest?.position ?? 0
   const deltas: Delta[] = []
@@ -31,14 +34,14 @@ export async function findFiles(disk: Disk, folder: string): Promise<OwnFiles> {
     const next = later.filter((file) => file.after <= saved).reduce(longer, undefined)
     if (next) {
       const { name, after, to } = next
-      deltas.push({ name, after, to, bytes: await sizeOf(disk, path.join(folder, name)) })
+      deltas.push({ name, after, to, bytes: await disk.sizeOf(path.join(folder, name)) })
       saved = to
     } else if (later[0]) {
       throw new StoreDamaged(`${path.join(folder, later[0].name)}: what comes before it is missing`)
     } else break
   }
-  const snapshot = newest && { name: newest.name, bytes: await sizeOf(disk, path.join(folder, newest.name)) }
-  return { snapshot, deltas, saved }
+  const snapshot = newest && { name: newest.name, bytes: await disk.sizeOf(path.join(folder, newest.name)) }
+  return { snapshot, deltas, saved, names }
 }
 
 type DeltaFile = FileKind & { readonly kind: 'delta' }
@@ -51,13 +54,4 @@ type SnapshotFile = FileKind & { readonly kind: 'snapshot' }
 
 function newer(a: SnapshotFile | undefined, b: SnapshotFile): SnapshotFile {
   return a && a.position > b.position ? a : b
-}
-
-async function sizeOf(disk: Disk, file: string): Promise<number> {
-  const handle = await disk.open(file, 'read')
-  try {
-    return await handle.size()
-  } finally {
-    await handle.close()
-  }
 }

@@ -168,14 +168,17 @@ export class Partition {
     return path.join(this.folder, name)
   }
 
-  /** Within `locked`: finds out which files there are, where that was not done yet. */
-  async look(): Promise<void> {
+  /**
+   * Within `locked`: finds out which files there are, where that was not done yet.
+   * @returns the names of all, if it has just been found out
+   */
+  async look(): Promise<readonly string[] | undefined> {
     if (this.isToBeEmptied) {
       this.saved = 0
       this.snapshot = undefined
       this.deltas = []
     }
-    if (this.saved !== undefined) return
+    if (this.saved !== undefined) return undefined
     const found = await findFiles(this.#shared.disk, this.folder)
     if (found.saved > this.#shared.position()) {
       throw new StoreDamaged(`${this.folder} is newer than the journal, whose end is missing`)
@@ -186,12 +189,13 @@ export class Partition {
     this.deltas = found.deltas
     this.saved = found.saved
     this.cutTail(found.saved)
+    return found.names
   }
 
   async #load(): Promise<void> {
     const { disk, journal } = this.#shared
     const pace = this.#shared.newPace()
-    await this.look()
+    const names = await this.look()
     const tables = new Map<string, Table>()
     const ended = this.isToBeEmptied
     this.#segmented = new Map()
@@ -222,7 +226,7 @@ export class Partition {
           onSection: (json) => this.#apply(tables, delta.to, decodeChanges(json)),
         })
       }
-      if (!ended) await this.#removeStrays(head)
+      if (!ended) await this.#removeStrays(head, names ?? (await this.#shared.disk.list(this.folder)))
       for (const [i, section] of (await journal.read(tail)).entries()) {
         this.#apply(tables, (tail[i] as Place).position, decodeChanges(section.toString('utf8')))
         if (pace.isDue) await pace.rest()
@@ -252,10 +256,10 @@ export class Partition {
   }
 
   /** Files that an interrupted work left behind. */
-  async #removeStrays(head: SnapshotHead | undefined): Promise<void> {
+  async #removeStrays(head: SnapshotHead | undefined, names: readonly string[]): Promise<void> {
     const known = new Set([this.snapshot?.name, ...this.deltas.map((delta) => delta.name)])
     for (const info of Object.values(head?.sealed ?? {})) for (const name of sealedNames(info)) known.add(name)
-    for (const name of await this.#shared.disk.list(this.folder)) {
+    for (const name of names) {
       if (!known.has(name)) await this.#shared.disk.remove(this.pathOf(name))
     }
   }

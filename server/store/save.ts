@@ -100,15 +100,37 @@ interface SealWork {
   readonly rowCount: number
 }
 
-/** Writes all rows of the open partition, sealing what is to be sealed. Commits go on meanwhile. */
-export async function saveSnapshot(partition: Partition, shared: Shared): Promise<void> {
+/**
+ * After this no file of the partition holds a row as it was before a change that was made before the call.
+ * @throws StoreDamaged for a file that is not as it was written
+ */
+export async function scrub(partition: Partition, shared: Shared): Promise<void> {
+  const wasOpen = partition.isOpen
+  await partition.openLocked()
+  try {
+    const isStale =
+      partition.tail.length > 0 ||
+      partition.deltas.length > 0 ||
+      partition.isToBeEmptied ||
+      [...partition.segmented.values()].some(({ hidden }) => hidden.size > 0)
+    if (isStale) await saveSnapshot(partition, shared, true)
+  } finally {
+    if (!wasOpen && partition.leases === 0) partition.close()
+  }
+}
+
+/**
+ * Writes all rows of the open partition, sealing what is to be sealed. Commits go on meanwhile.
+ * @param isThorough whatever is sealed and has changed is written anew
+ */
+export async function saveSnapshot(partition: Partition, shared: Shared, isThorough = false): Promise<void> {
   if (partition.isToBeEmptied) await emptyFolder(partition, shared)
   await partition.look()
   // In one turn: that the room has not ended, the position, and what is to be sealed as of it.
   if (partition.isToBeEmptied) return
   const position = shared.position()
   const { endings } = partition
-  const works = planAll(partition, shared)
+  const works = planAll(partition, shared, isThorough)
   const old = [partition.snapshot, ...partition.deltas].flatMap((file) => file?.name ?? [])
   const oldSealed = [...partition.segmented.values()].flatMap(({ view }) => sealedNames(view.info))
 
@@ -187,15 +209,27 @@ export function isSealingDue(partition: Partition, shared: Shared): boolean {
   return false
 }
 
-function planAll(partition: Partition, shared: Shared): readonly SealWork[] {
+function planAll(partition: Partition, shared: Shared, isThorough: boolean): readonly SealWork[] {
   const works: SealWork[] = []
   for (const [name, table] of partition.tables) {
-    const collection = shared.collectionOf(name)
+    const collection = shared.collectionOf(name) ?? (isThorough ? collectionIn(partition, name) : undefined)
     if (!collection?.segmented) continue
     const segmented = partition.segmentedOf(collection)
-    works.push({ collection, table, segmented, plans: planSealing(table, segmented), rowCount: table.rows.size })
+    works.push({
+      collection,
+      table,
+      segmented,
+      plans: planSealing(table, segmented, isThorough),
+      rowCount: table.rows.size,
+    })
   }
   return works
+}
+
+/** A segmented collection as its files tell it, which the program has not used yet. */
+function collectionIn(partition: Partition, name: string): Collection | undefined {
+  const info = partition.segmented.get(name)?.view.info
+  return info && { name, place: 'room', key: info.key, indexes: Object.keys(info.runs), segmented: true }
 }
 
 function toolsFor(partition: Partition, shared: Shared, position: number): [SealTools, readonly string[]] {

@@ -47,8 +47,9 @@ export interface Sealing {
 /**
  * Which stretches are worth moving: all but the two newest, whose rows are asked for most, and sealed ones of which an eighth
  * has changed. At once, without a wait.
+ * @param isThorough sealed ones already where one row has changed
  */
-export function planSealing(table: Table, segmented: Segmented): readonly StretchPlan[] {
+export function planSealing(table: Table, segmented: Segmented, isThorough = false): readonly StretchPlan[] {
   const { stretchKeys } = segmented.view.info
   const byStretch = new Map<number, Map<number, Row>>()
   for (const [key, row] of table.rows as ReadonlyMap<number, Row>) {
@@ -74,7 +75,7 @@ export function planSealing(table: Table, segmented: Segmented): readonly Stretc
   for (const [stretch, rows] of byStretch) {
     const old = sealed.get(stretch)
     const gone = removed.get(stretch) ?? new Set()
-    const isWanted = old ? rows.size + gone.size >= stretchKeys / 8 : highest - stretch >= 2
+    const isWanted = old ? isThorough || rows.size + gone.size >= stretchKeys / 8 : highest - stretch >= 2
     if (isWanted) plans.push({ stretch, rows, old, removed: gone })
   }
   return plans

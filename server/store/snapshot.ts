@@ -112,13 +112,14 @@ export async function readSnapshot(options: {
 }): Promise<number> {
   const { file, pace } = options
   return await withFile(options.disk, file, async (handle) => {
-    const reader = new FrameReader(handle)
+    const size = await handle.size()
+    const reader = new FrameReader(handle, size)
     const head = await nextText(reader, file)
     options.onHead(checkedHead(JSON.parse(head) as SnapshotHead, options.partition, file))
     for (let chunks = 0; ; chunks++) {
       const content = JSON.parse(await nextText(reader, file)) as [string, ...(Key | Row)[]] | { chunks: number }
       if (!Array.isArray(content)) {
-        if (content.chunks === chunks && reader.offset === (await handle.size())) return reader.offset
+        if (content.chunks === chunks && reader.offset === size) return size
         throw new StoreDamaged(`${file} does not end as it was written`)
       }
       const [collection] = content
@@ -190,14 +191,15 @@ export async function readDelta(options: {
 }): Promise<number> {
   const { file, pace } = options
   return await withFile(options.disk, file, async (handle) => {
-    const reader = new FrameReader(handle)
+    const size = await handle.size()
+    const reader = new FrameReader(handle, size)
     const head = checkedHead(JSON.parse(await nextText(reader, file)) as DeltaHead, options.partition, file)
     for (let i = 0; i < head.sections; i++) {
       options.onSection(await nextText(reader, file))
       if (pace.isDue) await pace.rest()
     }
-    if (reader.offset !== (await handle.size())) throw new StoreDamaged(`${file} does not end as it was written`)
-    return reader.offset
+    if (reader.offset !== size) throw new StoreDamaged(`${file} does not end as it was written`)
+    return size
   })
 }
 

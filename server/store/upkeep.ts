@@ -3,7 +3,7 @@ import { StorageFull } from './contract.ts'
 import { isFull, isOutOfHandles } from './disk.ts'
 import { StoreDamaged } from './errors.ts'
 import type { Partition, Shared } from './partition.ts'
-import { emptyFolder, isSealingDue, save, saveSnapshot } from './save.ts'
+import { emptyFolder, isSealingDue, save, saveSnapshot, scrub } from './save.ts'
 
 /**
  * What is done beside the requests, one thing at a time: sealing, emptying the folders of rooms that have ended, and keeping
@@ -76,6 +76,41 @@ export class Upkeep {
     const { journal } = this.#shared
     if (this.#oldestNeeded() > journal.current && !journal.isEmpty) await this.#rotate()
     await journal.removeBefore(Math.min(this.#oldestNeeded(), journal.current))
+  }
+
+  /**
+   * What was replaced or removed before the call is afterwards neither in the files of these partitions nor in the journal.
+   * @returns those that were written anew: not damaged ones
+   * @throws as `saveAll`
+   */
+  async scrub(partitions: readonly Partition[]): Promise<ReadonlySet<Partition>> {
+    const done = new Set<Partition>()
+    try {
+      this.#requireWritable()
+      // What comes from now on is in another file than what is to go.
+      if (!this.#shared.journal.isEmpty) await this.#rotate()
+      for (const partition of partitions) {
+        this.#requireWritable()
+        if (await this.#scrubIfWhole(partition)) done.add(partition)
+      }
+      await this.#shorten()
+      return this.#isStopped ? new Set() : done
+    } catch (error) {
+      throw this.#tell(error)
+    }
+  }
+
+  async #scrubIfWhole(partition: Partition): Promise<boolean> {
+    try {
+      await partition.locked(() => scrub(partition, this.#shared))
+      return true
+    } catch (error) {
+      if (!(error instanceof StoreDamaged)) throw error
+      this.#logger.warn({ event: 'store.scrub_impossible', why: error.message })
+      return false
+    } finally {
+      if (partition.tail.length === 0) this.#onSaved(partition)
+    }
   }
 
   /** Starts nothing new; resolves when what was begun has ended. */

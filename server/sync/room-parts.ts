@@ -71,7 +71,9 @@ export function selectState(query: {
   for (const userId of needed) {
     const member = members.get('m.room.member', userId)
     if (!member || sent.has(member.eventId) || told.has(member.eventId) || !filter.passes(member.pdu)) continue
-    if (!filter.includeRedundantMembers && lazyMembers.isKnown(client, since, member)) continue
+    // Who asks for the full state gets the own member event whatever was sent before.
+    const mayBeLeftOut = !filter.includeRedundantMembers && !(viewer.fullState && userId === viewer.userId)
+    if (mayBeLeftOut && lazyMembers.isKnown(client, since, member)) continue
     kept.push(member)
   }
   return kept

@@ -1,8 +1,7 @@
 /**
  * What an answer of sliding sync tells of a room besides its events: name, avatar, heroes, members. Spec: MSC4186 §RoomResult.
  */
-import type { RoomEvent, RoomView, StateView } from '../rooms/index.ts'
-import { heroesFor } from './summary.ts'
+import { heroesFor, type RoomEvent, type RoomView, type StateView } from '../rooms/index.ts'
 
 /**
  * The fields that changed, or all that are set.

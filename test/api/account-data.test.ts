@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { newRoom, roomPath, send } from '../support/room-calls.ts'
 import { type Person, startTestServer, type TestServer } from '../support/test-server.ts'
 
 const ROOM = '!room:hearth.test'
@@ -48,9 +49,27 @@ describe('client-server-api §Client Config', () => {
 
   it.each(['m.fully_read', 'm.push_rules'])('refuses to set %s with 405 M_BAD_JSON', async (type) => {
     for (const path of [own(type), inRoom(type)]) {
+      const before = await alice.api.get(path)
       expect(await alice.api.put(path, { x: 1 })).toMatchObject({ status: 405, body: { errcode: 'M_BAD_JSON' } })
-      expect(await alice.api.get(path)).toMatchObject(notFound)
+      expect(await alice.api.get(path)).toMatchObject({ status: before.status, body: before.body })
     }
+  })
+
+  it('lets the types that it manages itself be read as any other', async () => {
+    const { body: rules } = await alice.api.get('/_matrix/client/v3/pushrules/')
+    expect(rules).toHaveProperty('global.override')
+    expect(await alice.api.get(own('m.push_rules'))).toMatchObject({ status: 200, body: rules })
+    await alice.api.put('/_matrix/client/v3/pushrules/global/sender/%40spam%3Aexample.org', { actions: [] })
+    const changed = (await alice.api.get(own('m.push_rules'))).body
+    expect(changed).toEqual((await alice.api.get('/_matrix/client/v3/pushrules/')).body)
+    expect(changed).toMatchObject({ global: { sender: [{ rule_id: '@spam:example.org' }] } })
+    expect(await alice.api.get(own('m.push_rules', bob))).toMatchObject(forbidden)
+
+    const roomId = await newRoom(alice)
+    expect(await alice.api.get(inRoom('m.fully_read', alice, roomId))).toMatchObject(notFound)
+    const eventId = await send(alice, roomId, 'read')
+    await alice.api.post(roomPath(roomId, '/read_markers'), { 'm.fully_read': eventId })
+    expect((await alice.api.get(inRoom('m.fully_read', alice, roomId))).body).toEqual({ event_id: eventId })
   })
 
   it('refuses what is no object, no room, too long or too large', async () => {

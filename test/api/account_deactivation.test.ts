@@ -1,5 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { startTestServer, type TestServer } from '../support/test-server.ts'
+import { keptStore } from '../support/kept-store.ts'
+import { bodies, getState, history, join, newRoom, roomPath, send, setState } from '../support/room-calls.ts'
+import { type Person, startTestServer, type TestServer } from '../support/test-server.ts'
 
 const DEACTIVATE = '/_matrix/client/v3/account/deactivate'
 let server: TestServer
@@ -50,5 +52,50 @@ describe('client-server-api §POST /account/deactivate', () => {
     expect((await cid.api.post(DEACTIVATE, { auth: { type: 'm.login.dummy' } })).status).toBe(401)
     expect((await cid.api.post(DEACTIVATE, { auth: proof('dan') })).status).toBe(403)
     expect((await cid.api.get('/_matrix/client/v3/account/whoami')).status).toBe(200)
+  })
+})
+
+describe('client-server-api §POST /account/deactivate, erase', () => {
+  it('shows messages to those who were there, and redacted copies to whoever comes later, also after a restart', async () => {
+    const openStore = keptStore()
+    let home = await startTestServer({ openStore })
+    const [erin, friend, later] = [
+      await home.register('erin'),
+      await home.register('friend'),
+      await home.register('later'),
+    ]
+    const roomId = await newRoom(erin, { preset: 'public_chat' })
+    await join(friend, roomId)
+    const eventId = await send(erin, roomId, 'a secret of erin')
+    await erin.api.put(roomPath(roomId, `/send/m.room.message/edit`), {
+      msgtype: 'm.text',
+      body: '* edited secret',
+      'm.new_content': { msgtype: 'm.text', body: 'edited secret' },
+      'm.relates_to': { rel_type: 'm.replace', event_id: eventId },
+    })
+    await setState(erin, roomId, 'm.room.topic', { topic: 'a topic that stays' })
+    await send(friend, roomId, 'of the friend')
+    const done = await erin.api.post(DEACTIVATE, { auth: proof('erin'), erase: true })
+    expect(done.status).toBe(200)
+    await join(later, roomId)
+    for (let round = 0; round < 2; round += 1) {
+      const [friendNow, laterNow] = [friend, later].map(({ accessToken, ...rest }) => ({
+        ...rest,
+        accessToken,
+        api: home.api(accessToken),
+      })) as [Person, Person]
+      expect(JSON.stringify(await history(friendNow, roomId))).toContain('edited secret')
+      const shown = await history(laterNow, roomId)
+      expect(JSON.stringify(shown)).not.toContain('secret')
+      expect(await bodies(laterNow, roomId)).toContain('of the friend')
+      expect(shown.find((event) => event.event_id === eventId)).toMatchObject({ sender: erin.userId, content: {} })
+      expect((await getState(laterNow, roomId, 'm.room.topic')).body).toEqual({ topic: 'a topic that stays' })
+      const direct = await laterNow.api.get(roomPath(roomId, `/event/${encodeURIComponent(eventId)}`))
+      expect(direct.body).toMatchObject({ content: {} })
+      expect(JSON.stringify((await laterNow.api.get('/_matrix/client/v3/sync')).body)).not.toContain('secret')
+      await home[Symbol.asyncDispose]()
+      home = await startTestServer({ openStore })
+    }
+    await home[Symbol.asyncDispose]()
   })
 })

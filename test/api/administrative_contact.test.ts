@@ -140,6 +140,25 @@ describe('client-server-api §Adding Account Administrative Contact Information'
     await addMail(home, ben, 'ben', 'anna@example.org')
   })
 
+  it('tells nobody the addresses of another user', async () => {
+    await using home = await startMailHome()
+    const anna = await home.server.register('anna')
+    const ben = await home.server.register('ben')
+    await addMail(home, anna, 'anna', 'secret@example.org')
+    const own = encodeURIComponent(anna.userId)
+    const search = { search_term: 'secret@example.org' }
+    const answers = [
+      await ben.api.get(THREEPIDS),
+      await ben.api.get(THREEPIDS, { user_id: anna.userId }),
+      await ben.api.get(`/_matrix/client/v3/profile/${own}`),
+      await ben.api.get(`/_matrix/client/v3/admin/whois/${own}`),
+      await ben.api.post('/_matrix/client/v3/user_directory/search', search),
+    ]
+    expect(answers.map(({ status }) => status)).toEqual([200, 200, 200, 403, 200])
+    expect(answers.map(({ body }) => JSON.stringify(body)).join()).not.toContain('secret@')
+    expect(answers.at(-1)?.body).toMatchObject({ results: [] })
+  })
+
   it('lets the suspended add addresses, but not remove them', async () => {
     await using home = await startMailHome()
     const root = await registerAdmin(home.server, 'root')
@@ -238,6 +257,23 @@ describe('client-server-api §Adding Account Administrative Contact Information'
     const config = { mail: { ...mail, smtp_url: `smtp://127.0.0.1:${port}` } }
     await using server = await startTestServer({ openStore, config })
     expect((await server.api().post(ADD_MAIL, body)).status).toBe(200)
+  })
+
+  it('answers 403 where a password comes with an address that nobody has, and tells nothing of those that somebody has', async () => {
+    await using home = await startMailHome()
+    const anna = await home.server.register('anna')
+    await addMail(home, anna, 'anna', 'anna@example.org')
+    const path = `/_matrix/client/v3/devices/${anna.deviceId}`
+    const { body } = await anna.api.delete(path)
+    const prove = (address: string, password: string) => {
+      const identifier = { type: 'm.id.thirdparty', medium: 'email', address }
+      const auth = { type: 'm.login.password', identifier, password, session: body.session }
+      return anna.api.delete(path, { auth })
+    }
+    const unknown = await prove('nobody@example.org', passwordOf('anna'))
+    expect(unknown).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+    expect(await prove('anna@example.org', 'wrong')).toMatchObject({ status: 403, body: unknown.body })
+    expect((await prove('anna@example.org', passwordOf('anna'))).status).toBe(200)
   })
 
   it('counts guesses at the password by address as by name', async () => {

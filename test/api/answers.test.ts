@@ -107,6 +107,7 @@ const wishes: Readonly<Record<string, (scene: Scene) => Wish | Promise<Wish>>> =
   queryLocationByAlias: () => ({ query: { alias: '#_irc_a:hearth.test' } }),
   queryUserByID: () => ({ query: { userid: '@_irc_a:hearth.test' } }),
   queryPublicRooms: () => ({ body: {} }),
+  redirectToSSO: () => ({ query: { redirectUrl: 'https://chat.example/' } }),
   refresh: async ({ auth }) => {
     const { body } = await server.api().post<{ refresh_token: string }>(`${V3}/login`, { ...auth, refresh_token: true })
     return { body: { refresh_token: body.refresh_token } }
@@ -143,27 +144,37 @@ const wishes: Readonly<Record<string, (scene: Scene) => Wish | Promise<Wish>>> =
   uploadCrossSigningSignatures: () => ({ body: {} }),
 }
 
-/** Mounted, and without a 200 that could be had here; and why. */
-const without: Readonly<Record<string, string>> = {
-  ...deliberatelyUnknown,
-  bind3PID: 'No identity server is trusted here.',
-  getWellknownPolicy: 'This server is no policy server.',
-  post3PIDs: 'Deprecated: it proves an address by an identity server, and none is trusted here.',
-  requestTokenTo3PIDMSISDN: 'This server sends no SMS.',
-  requestTokenToRegisterMSISDN: 'This server sends no SMS.',
-  requestTokenToResetPasswordMSISDN: 'This server sends no SMS.',
+type Refusal = readonly [status: number, errcode: string]
+
+/** Without a 200 that could be had here; what they answer instead says why. */
+const without: Readonly<Record<string, Refusal>> = {
+  ...Object.fromEntries(Object.keys(deliberatelyUnknown).map((id) => [id, [404, 'M_UNRECOGNIZED'] as const])),
+  // No identity server is trusted here.
+  bind3PID: [400, 'M_SERVER_NOT_TRUSTED'],
+  inviteBy3PID: [403, 'M_THREEPID_DENIED'],
+  post3PIDs: [403, 'M_THREEPID_AUTH_FAILED'],
+  // This server is no policy server.
+  getWellknownPolicy: [404, 'M_NOT_FOUND'],
+  // It sends no SMS.
+  requestTokenTo3PIDMSISDN: [400, 'M_THREEPID_MEDIUM_NOT_SUPPORTED'],
+  requestTokenToRegisterMSISDN: [403, 'M_THREEPID_DENIED'],
+  requestTokenToResetPasswordMSISDN: [403, 'M_THREEPID_DENIED'],
 }
 
-/** What answers with bytes or sends elsewhere, and where it is tested. */
-const notJson: Readonly<Record<string, string>> = {
-  getContent: 'Frozen: 404 for all media there is. media-deprecated.test.ts',
-  getContentAuthed: 'media.test.ts',
-  getContentOverrideName: 'Frozen: 404 for all media there is. media-deprecated.test.ts',
-  getContentOverrideNameAuthed: 'media.test.ts',
-  getContentThumbnail: 'Frozen: 404 for all media there is. media-deprecated.test.ts',
-  getContentThumbnailAuthed: 'media.test.ts',
-  redirectToIdP: 'This server has no identity providers: 404. oauth/pages.test.ts',
-  redirectToSSO: 'oauth/pages.test.ts',
+const noMedia: Refusal = [404, 'M_NOT_FOUND']
+/** What answers with bytes, or sends elsewhere, which `media.test.ts` and `oauth/pages.test.ts` go into. */
+const notJson: Readonly<Record<string, number | Refusal>> = {
+  // Frozen: `media-deprecated.test.ts`.
+  getContent: noMedia,
+  getContentOverrideName: noMedia,
+  getContentThumbnail: noMedia,
+  getContentAuthed: 200,
+  getContentOverrideNameAuthed: 200,
+  // The media there is no picture.
+  getContentThumbnailAuthed: [400, 'M_UNKNOWN'],
+  // There are no identity providers.
+  redirectToIdP: [404, 'M_NOT_FOUND'],
+  redirectToSSO: 302,
 }
 
 const described = listOperations('client-server').filter(({ reply }) => reply !== undefined)
@@ -234,10 +245,18 @@ async function answer(operation: Operation): Promise<{ status: number; body: unk
   const isJson = body !== bytes
   const response = await server.api(wish.token ?? scene.world.owner.accessToken).fetch(`${url}?${query}`, {
     method,
+    redirect: 'manual',
     headers: { 'content-type': isJson ? 'application/json' : 'text/plain' },
     ...(body !== undefined && method !== 'GET' && { body: isJson ? JSON.stringify(body) : bytes }),
   })
-  return { status: response.status, body: await response.json() }
+  const text = await response.text()
+  const hasJson = response.headers.get('content-type')?.startsWith('application/json')
+  return { status: response.status, body: hasJson ? (JSON.parse(text) as unknown) : text }
+}
+
+const expectRefusal = async (operation: Operation, [status, errcode]: Refusal): Promise<void> => {
+  const wanted = { status, body: { errcode } }
+  expect({ id: operation.operationId, ...(await answer(operation)) }).toMatchObject(wanted)
 }
 
 describe('client-server-api, the 200 of every endpoint fits its schema', () => {
@@ -249,17 +268,22 @@ describe('client-server-api, the 200 of every endpoint fits its schema', () => {
     expect(faultsOfReply(id, body)).toEqual([])
     expect(server.complaints).toEqual([])
   })
-  it('is JSON of all but those that are tested elsewhere', () => {
+
+  it('is JSON of all but those that answer with bytes or send elsewhere', async () => {
     const others = listOperations('client-server').filter(({ reply }) => reply === undefined)
     expect(others.map(({ operationId }) => operationId).sort()).toEqual(Object.keys(notJson).sort())
+    for (const operation of others) {
+      const expected = notJson[operation.operationId]
+      if (typeof expected === 'object') await expectRefusal(operation, expected)
+      else expect([operation.operationId, (await answer(operation)).status]).toEqual([operation.operationId, expected])
+    }
   })
 
-  it('is to be had of all but those that have a reason, which still hold', async () => {
+  it('is to be had of all but those that are refused with their reason', async () => {
     expect(Object.keys(without).filter((id) => !described.some(({ operationId }) => operationId === id))).toEqual([])
-    for (const operation of described.filter(({ operationId }) => operationId in without)) {
-      // It shares its path with `inviteUser`, which answers.
-      if (operation.operationId === 'inviteBy3PID') continue
-      expect([operation.operationId, (await answer(operation)).status]).not.toEqual([operation.operationId, 200])
+    for (const operation of described) {
+      const refusal = without[operation.operationId]
+      if (refusal) await expectRefusal(operation, refusal)
     }
   })
 })

@@ -132,6 +132,26 @@ describe('application-service-api §Identity assertion', () => {
   })
 })
 
+describe('client-server-api §GET /rooms/{roomId}/joined_members', () => {
+  it('tells an application service who is joined where any of its users is, and nowhere else', async () => {
+    const ghost = await rig.service.newUser(rig.server, fresh())
+    const members = (by: Api, roomId: string, query: Record<string, string> = {}) =>
+      by.get<{ joined: object }>(roomPath(roomId, '/joined_members'), query)
+    const withGhost = await newRoom(alice, { preset: 'public_chat' })
+    await join(ghost, withGhost)
+    const { status, body } = await members(bot, withGhost)
+    expect([status, Object.keys(body.joined).sort()]).toEqual([200, [ghost.userId, alice.userId].sort()])
+    const other = await rig.service.newUser(rig.server, fresh())
+    expect((await members(bot, withGhost, { user_id: other.userId })).status).toBe(200)
+    const refused = { status: 403, body: { errcode: 'M_FORBIDDEN' } }
+    const without = await newRoom(alice, { preset: 'public_chat' })
+    expect(await members(bot, without)).toMatchObject(refused)
+    expect(await members(bot, '!none:hearth.test')).toMatchObject(refused)
+    const bob = await rig.server.register(`person${count}`)
+    expect(await members(bob.api, withGhost)).toMatchObject(refused)
+  })
+})
+
 describe('application-service-api §Server admin style permissions', () => {
   it('registers users without password and UIA, with a login or without', async () => {
     const [one, two] = [fresh(), fresh()]

@@ -195,6 +195,31 @@ describe('client-server-api §Cross-signing', () => {
     expect(query.body).toMatchObject({ master_keys: { [alice.userId]: changed.master_key } })
   })
 
+  it.each(['self_signing', 'user_signing'] as const)(
+    'asks for authentication for a new %s key beside the master key that is there, or without one',
+    async (usage) => {
+      await using server = await startTestServer()
+      const alice = await server.register('alice')
+      const { master, body } = await withCrossSigning(alice)
+      const upload = (keys: JsonObject) => alice.api.post(`${KEYS}/device_signing/upload`, keys)
+      const changed = { [`${usage}_key`]: crossSigningKey(alice.userId, usage, newKey(), master) }
+      const flows = [{ stages: ['m.login.password'] }]
+      expect(await upload({ ...body, ...changed })).toMatchObject({ status: 401, body: { flows } })
+      expect(await upload(changed)).toMatchObject({ status: 401, body: { flows } })
+      const identifier = { type: 'm.id.user', user: 'alice' }
+      const auth = { type: 'm.login.password', identifier, password: 'password of alice' }
+      const forged = { [`${usage}_key`]: crossSigningKey(alice.userId, usage, newKey(), newKey()) }
+      expect(await upload({ ...forged, auth })).toMatchObject({ status: 400, body: { errcode: 'M_INVALID_SIGNATURE' } })
+      // Signed by the master key that was uploaded last, where the request has none.
+      expect((await upload({ ...changed, auth })).status).toBe(200)
+      const query = await alice.api.post(`${KEYS}/query`, { device_keys: { [alice.userId]: [] } })
+      expect(query.body).toMatchObject({
+        master_keys: { [alice.userId]: body.master_key },
+        [`${usage}_keys`]: { [alice.userId]: changed[`${usage}_key`] },
+      })
+    },
+  )
+
   it.each([
     ['a self-signing key that the master key did not sign', 'M_INVALID_SIGNATURE'],
     ['no master key at all', 'M_MISSING_PARAM'],
@@ -321,5 +346,37 @@ describe('client-server-api §Cross-signing', () => {
       master_key: crossSigningKey(alice.userId, 'master', key),
     })
     expect(reply).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+  })
+
+  it('refuses a login with a device ID that equals a cross-signing key', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const { master } = await withCrossSigning(alice)
+    const login = {
+      type: 'm.login.password',
+      identifier: { type: 'm.id.user', user: 'alice' },
+      password: 'password of alice',
+    }
+    const reply = await server.api().post('/_matrix/client/v3/login', { ...login, device_id: master.publicKey })
+    expect(reply).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+  })
+
+  it('refuses a device ID that equals a cross-signing key', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const { master, selfSigning } = await withCrossSigning(alice)
+    const logIn = (device_id: string) =>
+      server.api().post('/_matrix/client/v3/login', {
+        type: 'm.login.password',
+        identifier: { type: 'm.id.user', user: 'alice' },
+        password: 'password of alice',
+        device_id,
+      })
+    for (const { publicKey } of [master, selfSigning]) {
+      expect(await logIn(publicKey)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+    }
+    expect((await logIn('PHONE')).status).toBe(200)
+    const { body } = await alice.api.get<{ devices: { device_id: string }[] }>('/_matrix/client/v3/devices')
+    expect(body.devices.map(({ device_id }) => device_id).sort()).toEqual([alice.deviceId, 'PHONE'].sort())
   })
 })

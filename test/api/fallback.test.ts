@@ -69,6 +69,27 @@ describe('client-server-api §Fallback', () => {
     await root.api.put('/_hearth/client/v1/terms', { policies: {} })
   })
 
+  it('answers 401 to a client that does a stage before its turn, and does not count it', async () => {
+    await root.api.put('/_hearth/client/v1/terms', { policies })
+    const { token } = (await root.api.post<{ token: string }>('/_hearth/client/v1/registration_tokens', {})).body
+    const wish = { username: 'hasty', password }
+    const { session, flows } = (await server.api().post(REGISTER, wish)).body
+    const attempt = (auth: object) => server.api().post(REGISTER, { ...wish, auth: { ...auth, session } })
+    const early = await attempt({ type: 'm.login.terms' })
+    expect(early).toMatchObject({ status: 401, body: { session, flows, errcode: 'M_FORBIDDEN' } })
+    expect(early.body).not.toHaveProperty('completed')
+    const next = await attempt({ type: 'm.login.registration_token', token })
+    expect(next).toMatchObject({ status: 401, body: { session, flows, completed: ['m.login.registration_token'] } })
+    expect(next.body).not.toHaveProperty('errcode')
+    // What is done is not done again, whatever comes with it.
+    const again = await attempt({ type: 'm.login.registration_token', token: 'another' })
+    expect(again).toMatchObject({ status: 401, body: { completed: ['m.login.registration_token'] } })
+    const made = await attempt({ type: 'm.login.terms' })
+    expect(made).toMatchObject({ status: 200, body: { user_id: '@hasty:hearth.test' } })
+    expect(await attempt({ type: 'm.login.terms' })).toMatchObject({ status: 200, body: made.body })
+    await root.api.put('/_hearth/client/v1/terms', { policies: {} })
+  })
+
   it('asks for the password, which must be that of the user who asks', async () => {
     const path = '/_matrix/client/v3/delete_devices'
     const { session } = (await root.api.post(path, { devices: [] })).body

@@ -53,6 +53,8 @@ describe('client-server-api §Login', () => {
     ],
     ['one without its type', asUser('', { identifier: { medium: 'email', address: 'a@b' } })],
     ['a phone number', asUser('', { identifier: { type: 'm.id.phone', country: 'GB', phone: '0' } })],
+    ['a medium that is not email', { ...asUser(''), identifier: undefined, medium: 'msisdn', address: '447700900001' }],
+    ['a login token that never was', { type: 'm.login.token', token: 'nonsense' }],
   ])('answers 403 M_FORBIDDEN to %s', async (_what, body) => {
     expect(await logIn(body)).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
   })

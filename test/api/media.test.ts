@@ -1,6 +1,9 @@
+import { readFile } from 'node:fs/promises'
+import { join } from 'node:path'
 import sharp from 'sharp'
 import { describe, expect, it } from 'vitest'
 import { manualClock } from '../support/manual-clock.ts'
+import { specFolder } from '../support/spec.ts'
 import { type Person, startTestServer, type TestServer } from '../support/test-server.ts'
 
 const call = (server: TestServer, person: Person | undefined, path: string, init: RequestInit = {}) =>
@@ -56,6 +59,34 @@ describe('client-server-api §Content repository', () => {
     expect((await download(server, alice, media)).headers.get('content-disposition')).toBe('inline; filename=a.jpg')
     const renamed = await call(server, alice, `/_matrix/client/v1/media/download/${media}/b%20c.jpg`)
     expect(renamed.headers.get('content-disposition')).toBe('inline; filename="b c.jpg"')
+  })
+
+  it('gives thumbnails and renamed downloads the same headers', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const media = await upload(server, alice, await picture(100, 100), 'image/jpeg')
+    for (const path of [`download/${media}/b.jpg`, `thumbnail/${media}?width=32&height=32&method=crop`]) {
+      const { headers } = await call(server, alice, `/_matrix/client/v1/media/${path}`)
+      expect(headers.get('content-security-policy')).toContain("sandbox; default-src 'none'")
+      expect(headers.get('cross-origin-resource-policy')).toBe('cross-origin')
+      expect(headers.get('content-disposition')).toMatch(/^inline/)
+    }
+  })
+
+  it('shows inline only what cannot run in a browser, by the list of the specification', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const text = await readFile(join(specFolder, 'content/client-server-api/modules/content_repo.md'), 'utf8')
+    const section = text.split('##### Serving inline content')[1] ?? ''
+    const listed = [...section.matchAll(/^\* `([^`]+)`$/gm)].map(([, type]) => String(type))
+    expect(listed.length).toBeGreaterThan(20)
+    const others = ['text/html', 'image/svg+xml', 'application/pdf', 'application/xhtml+xml', 'text/xml', 'image/tiff']
+    const shown = async (type: string) => {
+      const reply = await download(server, alice, await upload(server, alice, '{}', type))
+      return [reply.headers.get('content-type'), reply.headers.get('content-disposition')]
+    }
+    for (const type of listed) expect(await shown(type)).toEqual([type, 'inline'])
+    for (const type of others) expect(await shown(type)).toEqual([type, 'attachment'])
   })
 
   it('asks for an access token, and knows no media that was never uploaded', async () => {
@@ -142,13 +173,67 @@ describe('client-server-api §Content repository', () => {
     await using server = await startTestServer({ clock })
     const alice = await server.register('alice')
     const create = () => alice.api.post('/_matrix/media/v1/create', {})
-    const { content_uri } = (await create()).body as { content_uri: string }
+    const { content_uri, unused_expires_at } = (await create()).body
+    expect(unused_expires_at).toBe(clock.now() + 24 * 3_600_000)
     for (let i = 1; i < 20; i += 1) await create()
     expect(await create()).toMatchObject({ status: 429, body: { errcode: 'M_LIMIT_EXCEEDED' } })
     clock.advance(25 * 3_600_000)
-    const path = `/_matrix/media/v3/upload/${content_uri.slice('mxc://'.length)}`
+    const path = `/_matrix/media/v3/upload/${String(content_uri).slice('mxc://'.length)}`
     expect((await call(server, alice, path, { method: 'PUT', body: 'late' })).status).toBe(404)
     expect((await create()).status).toBe(200)
+  })
+})
+
+describe('client-server-api §POST /media/v1/create, §GET /media/download, limits', () => {
+  it('makes a limited number of IDs in a time, also for who uploads to them at once', async () => {
+    await using server = await startTestServer({ clock: manualClock(), config: { rate_limits: { enabled: true } } })
+    const alice = await server.register('alice')
+    let made = await alice.api.post('/_matrix/media/v1/create', {})
+    for (let i = 0; i < 500 && made.status === 200; i += 1) {
+      const media = String(made.body.content_uri).slice('mxc://'.length)
+      const init = { method: 'PUT', body: 'x' }
+      expect((await call(server, alice, `/_matrix/media/v3/upload/${media}`, init)).status).toBe(200)
+      made = await alice.api.post('/_matrix/media/v1/create', {})
+    }
+    expect(made).toMatchObject({ status: 429, body: { errcode: 'M_LIMIT_EXCEEDED' } })
+  })
+
+  it.each([
+    ['20 s where nothing is said', '', 20_000],
+    ['as long as is asked for', '?timeout_ms=30000', 30_000],
+    ['a minute at most', '?timeout_ms=9007199254740991', 60_000],
+  ])('waits for an upload that is still to come: %s', async (_what, query, waitMs) => {
+    const clock = manualClock()
+    const waiting = Promise.withResolvers<void>()
+    let isAsked = false
+    const after: typeof clock.after = (delayMs, callback) => {
+      const cancel = clock.after(delayMs, callback)
+      if (isAsked && delayMs === waitMs) waiting.resolve()
+      return cancel
+    }
+    await using server = await startTestServer({ clock: { ...clock, after } })
+    const alice = await server.register('alice')
+    const made = await alice.api.post('/_matrix/media/v1/create', {})
+    isAsked = true
+    const download = alice.api.get(
+      `/_matrix/client/v1/media/download/${String(made.body.content_uri).slice('mxc://'.length)}${query}`,
+    )
+    await waiting.promise
+    clock.advance(waitMs)
+    expect(await download).toMatchObject({ status: 504, body: { errcode: 'M_NOT_YET_UPLOADED' } })
+  })
+
+  it.each(['', '?allow_redirect=false', '?allow_redirect=true'])('is the bytes, and no redirect: %j', async (query) => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const media = await upload(server, alice, await picture(50, 50), 'image/jpeg')
+    for (const path of [
+      `download/${media}${query}`,
+      `thumbnail/${media}?width=32&height=32${query.replace('?', '&')}`,
+    ]) {
+      const reply = await call(server, alice, `/_matrix/client/v1/media/${path}`, { redirect: 'manual' })
+      expect([reply.status, reply.headers.get('content-type')]).toEqual([200, 'image/jpeg'])
+    }
   })
 })
 
@@ -167,6 +252,8 @@ describe('client-server-api §Thumbnails', () => {
     ['width=900&height=900&method=crop', { width: 800, height: 800 }],
     ['width=300&height=200&method=crop', { width: 320, height: 240 }],
     ['width=320&height=240&method=scale', { width: 480, height: 240 }],
+    ['width=640&height=480&method=scale', { width: 960, height: 480 }],
+    ['width=800&height=600&method=scale', { width: 1200, height: 600 }],
     ['width=300&height=200', { width: 480, height: 240 }],
   ])('is no smaller than asked: %s of 2000x1000', async (query, expected) => {
     await using server = await startTestServer()
@@ -181,11 +268,12 @@ describe('client-server-api §Thumbnails', () => {
   it('is the original where that is smaller: nothing is made larger', async () => {
     await using server = await startTestServer()
     const alice = await server.register('alice')
-    const media = await upload(server, alice, await picture(20, 10), 'image/jpeg')
-    expect(await sizeOf(await thumbnail(server, alice, media, 'width=320&height=240&method=scale'))).toMatchObject({
-      width: 20,
-      height: 10,
-    })
+    const original = await picture(20, 10)
+    const media = await upload(server, alice, original, 'image/jpeg')
+    for (const query of ['width=320&height=240&method=scale', 'width=32&height=32&method=crop']) {
+      const reply = await thumbnail(server, alice, media, query)
+      expect(Buffer.from(await reply.arrayBuffer()).equals(original), query).toBe(true)
+    }
   })
 
   it('moves where that is asked for, and stands still otherwise', async () => {
@@ -210,23 +298,48 @@ describe('client-server-api §Thumbnails', () => {
       ).pages ?? 1
     expect(await pages('width=96&height=96&method=crop&animated=true')).toBe(3)
     expect(await pages('width=96&height=96&method=crop&animated=false')).toBe(1)
+    expect(await pages('width=96&height=96&method=crop')).toBe(1)
+    const moving = await thumbnail(server, alice, media, 'width=96&height=96&animated=true')
+    expect(moving.headers.get('content-type')).toBe('image/webp')
+  })
+
+  it('is shown inline, with a file name, in the type of a picture that may be', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const media = await upload(server, alice, await picture(500, 500), 'image/jpeg', '?filename=holiday.jpg')
+    for (const animated of ['', '&animated=true', '&animated=false']) {
+      const reply = await thumbnail(server, alice, media, `width=96&height=96${animated}`)
+      // What cannot move is the same whether it may or not.
+      expect([animated, reply.status, reply.headers.get('content-type')]).toEqual([animated, 200, 'image/jpeg'])
+      expect(reply.headers.get('content-disposition')).toBe('inline; filename=thumbnail.jpeg')
+    }
   })
 
   it.each([
-    ['text', () => Promise.resolve(Buffer.from('not a picture')), 'image/png', 400],
+    ['text', () => Promise.resolve(Buffer.from('not a picture')), 'image/png', 400, 'M_UNKNOWN'],
     [
       'a vector image',
       () => Promise.resolve(Buffer.from('<svg xmlns="http://www.w3.org/2000/svg" width="9" height="9"/>')),
       'image/svg+xml',
       400,
+      'M_UNKNOWN',
     ],
-    ['a broken picture', async () => (await picture(600, 600)).subarray(0, 200), 'image/jpeg', 400],
-    ['a picture of a hundred million pixels', () => picture(10_000, 10_000), 'image/jpeg', 413],
-  ])('is refused for %s, and the server goes on', async (_what, make, type, status) => {
+    [
+      'a video',
+      () => Promise.resolve(Buffer.from('0000001866747970697336d0000000006973366d6d703432', 'hex')),
+      'video/mp4',
+      400,
+      'M_UNKNOWN',
+    ],
+    ['a broken picture', async () => (await picture(600, 600)).subarray(0, 200), 'image/jpeg', 400, 'M_UNKNOWN'],
+    ['a picture of a hundred million pixels', () => picture(10_000, 10_000), 'image/jpeg', 413, 'M_TOO_LARGE'],
+  ])('is refused for %s, and the server goes on', async (_what, make, type, status, errcode) => {
     await using server = await startTestServer()
     const alice = await server.register('alice')
     const media = await upload(server, alice, await make(), type)
-    expect((await thumbnail(server, alice, media, 'width=96&height=96&method=crop')).status).toBe(status)
+    const reply = await thumbnail(server, alice, media, 'width=96&height=96&method=crop')
+    expect(reply.status).toBe(status)
+    expect(await reply.json()).toMatchObject({ errcode })
     expect((await download(server, alice, media)).status).toBe(200)
     expect(server.complaints).toEqual([])
   })

@@ -50,6 +50,14 @@ describe('client-server-api §Rate limiting', () => {
     expect(statuses).toContain(429)
   })
 
+  it('stops who guesses registration tokens', async () => {
+    await using server = await startTestServer({ clock: manualClock(), config: limited })
+    const path = '/_matrix/client/v1/register/m.login.registration_token/validity'
+    expect(await server.api().get(path, { token: 'guess' })).toMatchObject({ status: 200, body: { valid: false } })
+    const statuses = await repeat(30, (i) => server.api().get(path, { token: `guess${i}` }))
+    expect(statuses.at(-1)).toBe(429)
+  })
+
   it('stops who floods a room, and nobody else in it', async () => {
     await using server = await startTestServer({ clock: manualClock(), config: limited })
     const [alice, bob] = [await server.register('alice'), await server.register('bob')]

@@ -159,9 +159,10 @@ describe('client-server-api §Server Side Search, what a user may find', () => {
     await send(alice, room, 'melon hidden')
     await join(bob, room)
     const seen = await send(alice, room, 'melon seen')
-    const found = await find(bob, 'melon')
+    const found = await find(bob, 'melon', { event_context: { before_limit: 10 } })
     expect(ids(found)).toEqual([seen])
     expect(found.count).toBe(1)
+    expect(JSON.stringify(found)).not.toContain('melon hidden')
   })
 
   it('leaves out ignored users, as results and around them', async () => {

@@ -1,5 +1,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { AppserviceRig } from '../appservices/rig.ts'
 import { registerAdmin } from '../support/admin.ts'
+import { act, join, newRoom, setState } from '../support/room-calls.ts'
 import { type Person, startTestServer, type TestServer } from '../support/test-server.ts'
 
 interface Found {
@@ -68,5 +70,34 @@ describe('client-server-api §User Directory', () => {
   it('wants a term', async () => {
     const { status, body } = await alice.api.post<{ errcode: string }>('/_matrix/client/v3/user_directory/search', {})
     expect([status, body.errcode]).toEqual([400, 'M_BAD_JSON'])
+  })
+
+  it('finds bridged users of rooms that anybody may join or read, and of no other room without the searcher', async () => {
+    await using rig = await AppserviceRig.start()
+    const searcher = await rig.server.register('searcher')
+    const joinRule = (preset: string, visibility: string) => ({
+      preset,
+      initial_state: [{ type: 'm.room.history_visibility', content: { history_visibility: visibility } }],
+    })
+    const ghosts: Person[] = []
+    const rooms: string[] = []
+    for (const [name, wish] of [
+      ['_irc_public', joinRule('public_chat', 'joined')],
+      ['_irc_readable', joinRule('private_chat', 'world_readable')],
+      ['_irc_closed', joinRule('private_chat', 'shared')],
+    ] as const) {
+      const ghost = await rig.service.newUser(rig.server, name)
+      ghosts.push(ghost)
+      rooms.push(await newRoom(ghost, wish))
+    }
+    const [open, readable, closed] = ghosts.map(({ userId }) => userId)
+    expect(ids(await find(searcher, '_irc_')).toSorted()).toEqual([open, readable])
+    const close = { join_rule: 'invite' }
+    expect((await setState(ghosts[0] as Person, rooms[0] ?? '', 'm.room.join_rules', close)).status).toBe(200)
+    expect(ids(await find(searcher, '_irc_'))).toEqual([readable])
+    await act(ghosts[2] as Person, 'invite', rooms[2] ?? '', searcher)
+    expect(ids(await find(searcher, '_irc_'))).toEqual([readable])
+    await join(searcher, rooms[2] ?? '')
+    expect(ids(await find(searcher, '_irc_')).toSorted()).toEqual([closed, readable])
   })
 })

@@ -73,6 +73,27 @@ describe('application-service-api §Pushing ephemeral data', () => {
     expect(JSON.stringify(service.ephemeral)).toContain('m.read.private')
   })
 
+  it('tells receipts that came while it was away, or that a stop of the server has cut short', async () => {
+    rig = await AppserviceRig.start({ receive_ephemeral: true })
+    const { service } = rig
+    const { alice, roomId } = await portal()
+    const other = await newRoom(alice, { preset: 'public_chat' })
+    const first = await send(alice, roomId, 'first')
+    const second = await send(alice, roomId, 'second')
+    await send(alice, other, 'none of its business')
+    await service.until(() => service.bodies.includes('second'))
+    service.answer = () => ({ status: 503, body: { errcode: 'M_UNKNOWN' } })
+    await send(alice, roomId, 'unconfirmed')
+    for (const eventId of [first, second]) await alice.api.post(roomPath(roomId, `/receipt/m.read/${e(eventId)}`), {})
+    await rig.stopServer()
+    service.answer = () => undefined
+    await rig.startServer()
+    await service.until(() => service.ephemeral.some((event) => event.type === 'm.receipt'))
+    const receipts = service.ephemeral.filter((event) => event.type === 'm.receipt')
+    expect(receipts.at(-1)).toMatchObject({ room_id: roomId, content: { [second]: { 'm.read': {} } } })
+    expect(JSON.stringify(receipts)).not.toContain(other)
+  })
+
   it('speaks MSC2409 to those who ask for it that way, and tells nothing to those who do not ask', async () => {
     rig = await AppserviceRig.start({ 'de.sorunome.msc2409.push_ephemeral': true })
     const { service } = rig

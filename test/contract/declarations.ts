@@ -12,7 +12,7 @@ export interface Declaration {
 
 /** Every declaration of `shared/api/<api>/`. */
 export async function listDeclarations(
-  api: 'client' | 'federation' | 'appservice' | 'push-gateway' | 'hearth' | 'admin',
+  api: 'client' | 'federation' | 'appservice' | 'push-gateway' | 'hearth' | 'admin' | 'oauth' | 'fallback',
 ): Promise<readonly Declaration[]> {
   const folder = fileURLToPath(new URL(`../../shared/api/${api}`, import.meta.url))
   if (!existsSync(folder)) return []

@@ -1,5 +1,6 @@
 const emptyBody = 'Clients in use send no body where every key is optional, as other homeservers let them.'
 const delayInQuery = 'It is how clients ask for a delayed event (MSC4140) until they know the endpoint of its own.'
+const oldVia = 'What `via` was called before version 1.12 of the specification; clients and links in use still have it.'
 const timestampMassaging = 'It is for application services alone, and described in the text of their API.'
 
 /**
@@ -29,9 +30,9 @@ export const deviations: Readonly<Record<string, Readonly<Record<string, string>
     'required body keys is none and should be user_id':
       'The same path takes the body of inviteBy3PID, which has no user ID.',
   },
-  joinRoom: { 'the body may be left out': emptyBody },
+  joinRoom: { 'the body may be left out': emptyBody, 'query parameter server_name is unknown': oldVia },
   joinRoomById: { 'the body may be left out': emptyBody },
-  knockRoom: { 'the body may be left out': emptyBody },
+  knockRoom: { 'the body may be left out': emptyBody, 'query parameter server_name is unknown': oldVia },
   leaveRoom: { 'the body may be left out': emptyBody },
   redactEvent: { 'the body may be left out': emptyBody },
   sendMessage: {
@@ -55,4 +56,22 @@ export const deliberatelyUnknown: Readonly<Record<string, string>> = {
     'The same path as `inviteUser`, whose declaration has the keys of both; it is refused with M_THREEPID_DENIED.',
   initialSync: 'Deprecated since r0 in favor of `/sync`; no client in use calls it.',
   peekEvents: 'The same path as `getEvents`; a world-readable room is followed with `/messages`.',
+}
+
+const namedKey = 'Servers of before v1.6 of the specification name a key at the end of the path.'
+
+/** As `deviations`, for the server-server API. */
+export const serverDeviations: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  getEventByTimestamp: {
+    'auth is signedRequest and should be accessToken':
+      'The OpenAPI file has the name of the client-server scheme; servers have no access tokens.',
+  },
+  getServerKey: {
+    'path parameter keyId is unknown': namedKey,
+    'required path parameters is keyId and should be none': namedKey,
+  },
+  perspectivesKeyQuery: {
+    'path parameter keyId is unknown': namedKey,
+    'required path parameters is keyId, serverName and should be serverName': namedKey,
+  },
 }

@@ -10,6 +10,7 @@ import { StorageFailed, StorageFull } from '../../server/store/index.ts'
 import { endpoint } from '../../shared/api/endpoint.ts'
 import { forbidden, unknownToken } from '../../shared/matrix/errors.ts'
 import { RoomId } from '../../shared/matrix/schemas.ts'
+import { listDeclarations } from '../contract/declarations.ts'
 import { type Api, createApi } from '../support/api.ts'
 import { type ManualClock, manualClock } from '../support/manual-clock.ts'
 
@@ -342,6 +343,34 @@ describe('client-server-api §Using access tokens', () => {
   })
 })
 
+describe('client-server-api §API Standards', () => {
+  it.each([[{ 'content-type': 'application/json' }], [{ 'content-type': 'text/plain' }], [{}]])(
+    'takes JSON whatever its Content-Type: %j',
+    async (headers) => {
+      const body = new TextEncoder().encode('{"name":"Größe 👪"}')
+      const init = { method: 'PUT', headers: headers as Record<string, string>, body }
+      const response = await raw('/_matrix/client/v3/rooms/!r:x/echo/k', init)
+      expect(await response.json()).toMatchObject({ body: { name: 'Größe 👪' } })
+    },
+  )
+
+  it('answers with JSON in UTF-8, and says that it is application/json, also of errors', async () => {
+    const answers = [
+      await raw('/_matrix/client/v3/rooms/!r:x/echo/k', { method: 'PUT', body: '{"name":"Größe 👪"}' }),
+      await raw('/_matrix/client/v3/breaks/forbidden', {}),
+      await raw('/_matrix/client/v3/breaks/inside', {}),
+      await raw('/_matrix/client/v3/nothing', {}),
+    ]
+    const texts: string[] = []
+    for (const response of answers) {
+      expect(response.headers.get('content-type')).toBe('application/json')
+      const bytes = await response.arrayBuffer()
+      texts.push(JSON.stringify(JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))))
+    }
+    expect(texts[0]).toContain('Größe 👪')
+  })
+})
+
 describe('bodies', () => {
   it('counts an empty body as {} where the declaration says so', async () => {
     const response = await raw('/_matrix/client/v3/lenient', { method: 'POST' })
@@ -407,9 +436,22 @@ describe('client-server-api §Web Browser Clients', () => {
   })
 
   it('answers OPTIONS without running the endpoint', async () => {
-    const response = await raw('/_matrix/client/v3/secret', { method: 'OPTIONS' })
-    expect(response.status).toBe(204)
-    expectCors(response.headers)
+    for (const path of ['/_matrix/client/v3/secret', '/_matrix/client/v3/breaks/inside', '/_matrix/key/v2/server']) {
+      const response = await raw(path, { method: 'OPTIONS' })
+      expect([path, response.status, await response.text()]).toEqual([path, 204, ''])
+      expectCors(response.headers)
+    }
+    // An endpoint that runs and fails leaves a word in the log.
+    expect(logged).toEqual([])
+  })
+
+  it('names in its CORS headers every method that an endpoint of ours has', async () => {
+    const { headers } = await api.get('/_matrix/client/v3/maybe')
+    const named = headers.get('access-control-allow-methods')?.split(', ') ?? []
+    const declared = await Promise.all((['client', 'hearth', 'admin', 'oauth'] as const).map(listDeclarations))
+    expect(declared.flat().filter(({ endpoint }) => !named.includes(endpoint.method))).toEqual([])
+    // Media are asked for in this way as well.
+    expect(named).toContain('HEAD')
   })
 })
 

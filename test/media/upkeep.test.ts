@@ -2,6 +2,8 @@ import { createHash } from 'node:crypto'
 import { mkdir, readdir, writeFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
+import { type MediaRow, mediaRows } from '../../server/media/store.ts'
+import { put } from '../../server/store/index.ts'
 import { Rig } from '../process/server-process.ts'
 import { createApi } from '../support/api.ts'
 import { bytesOf, MediaRig, streamOf, uploadOf } from './rig.ts'
@@ -45,6 +47,29 @@ describe('files that a crash left without a row', () => {
     expect(await rig.filesIn('thumbnails')).toEqual([`${own.mediaId}.crop-32x32-png`])
     expect((await bytesOf(await second.content(own, 0))).toString()).toBe('own')
     expect(rig.logged).toEqual([{ event: 'media.orphans-removed', files: 3 }])
+  })
+})
+
+describe('uploads from before there were lists', () => {
+  it('are listed, oldest last, behind whatever came later', async () => {
+    await using rig = await MediaRig.make()
+    const first = await rig.open()
+    const ids: string[] = []
+    for (const text of ['first', 'second']) {
+      ids.push(nameOf(await first.upload(uploadOf(ALICE, text))).mediaId)
+      rig.clock.advance(1)
+    }
+    await first[Symbol.asyncDispose]()
+    const store = await rig.openStore()
+    for (const id of ids) {
+      const { ownerOrder: _, ...earlier } = (await store.home.get(mediaRows, id)) as MediaRow
+      await store.commit(() => [put(mediaRows, earlier as MediaRow)])
+    }
+    const second = await rig.open()
+    ids.push(nameOf(await second.upload(uploadOf(ALICE, 'third'))).mediaId)
+    const { media } = await second.moderation.list(ALICE, {})
+    expect(media.map(({ uri }) => nameOf(uri).mediaId)).toEqual(ids.toReversed())
+    expect(await second.moderation.removeAllOf(ALICE)).toBe(3)
   })
 })
 

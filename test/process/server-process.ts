@@ -3,6 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { fileURLToPath } from 'node:url'
+import { watchedServers } from '../support/watched-servers.ts'
 
 const root = fileURLToPath(new URL('../..', import.meta.url))
 /** Far more than a start may take, so that a slow machine does not fail a test. */
@@ -79,8 +80,9 @@ export class ServerProcess {
   /** The listeners of the `ready` line. */
   async ready(): Promise<readonly ReadyListener[]> {
     await this.until(() => this.stdout.includes('\n'))
-    const line = JSON.parse(this.stdout.split('\n', 1)[0] as string) as { listeners: readonly ReadyListener[] }
-    return line.listeners
+    const { listeners } = JSON.parse(this.stdout.split('\n', 1)[0] as string) as { listeners: readonly ReadyListener[] }
+    for (const { address, port } of listeners) watchedServers.add(`http://${address}:${port}`)
+    return listeners
   }
 
   /** To every process of the group, as a service manager may do. */

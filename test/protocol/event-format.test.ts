@@ -78,6 +78,7 @@ describe.each(ROOM_VERSIONS)('rooms §Event format, version %s', (version) => {
     ['sender', '@alice:exa mple', 'sender is not a user ID'],
     ['sender', `@${'a'.repeat(254)}:b`, 'sender is not a user ID'],
     ['room_id', '#room:example.org', 'room_id is not a room ID of this room version'],
+    ['room_id', `!${'a'.repeat(254)}:b`, 'room_id is not a room ID of this room version'],
     ['state_key', null, 'state_key is not a string'],
     ['state_key', 'x'.repeat(256), 'state_key is longer than 255 bytes'],
     ['state_key', 'é'.repeat(128), 'state_key is longer than 255 bytes'],
@@ -135,6 +136,10 @@ describe.each(ROOM_VERSIONS)('rooms §Event format, version %s', (version) => {
 describe('what differs between room versions', () => {
   it('event IDs and references: in the event, Base64, URL-safe Base64', () => {
     expect(why(without(goodEvent('1'), 'event_id'), '1')).toBe('event_id is not an event ID of this room version')
+    expect(why({ ...goodEvent('1'), event_id: `$${'a'.repeat(252)}:b` }, '1')).toBe('ok')
+    expect(why({ ...goodEvent('1'), event_id: `$${'a'.repeat(253)}:b` }, '1')).toBe(
+      'event_id is not an event ID of this room version',
+    )
     expect(why({ ...goodEvent('2'), event_id: `$${HASH}` }, '2')).toBe(
       'event_id is not an event ID of this room version',
     )

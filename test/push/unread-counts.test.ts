@@ -223,4 +223,20 @@ describe('client-server-api §Marking notifications as read', () => {
     })
     expect(await threadsOf(bob, roomId)).toEqual({ main: counts(2), threads: { [root]: counts(2) } })
   })
+
+  it('follows what relates to what over three hops, and not without end', async () => {
+    await using server = await startTestServer()
+    const { alice, bob, roomId } = await roomOfTwo(server)
+    const root = await rig.say(alice, roomId, 'root')
+    let parent = await rig.sayIn(alice, roomId, root, 't1')
+    for (let hop = 1; hop <= 5; hop += 1) {
+      parent = await rig.sendEvent(alice, roomId, 'm.room.encrypted', {
+        algorithm: 'm.megolm.v1.aes-sha2',
+        ciphertext: `hop ${hop}`,
+        'm.relates_to': { rel_type: 'm.reference', event_id: parent },
+      })
+    }
+    // The root, and the two that are too far away; the first of the thread and three behind it.
+    expect(await threadsOf(bob, roomId)).toEqual({ main: counts(3), threads: { [root]: counts(4) } })
+  })
 })

@@ -40,6 +40,7 @@ function troubled(store: Store) {
     },
     home: store.home,
     openRoom: (roomId) => store.openRoom(roomId),
+    scrub: (roomIds) => store.scrub(roomIds),
     exclusive: (key, work) => store.exclusive(key, work),
     async commit(build) {
       const wrong = failure

@@ -24,6 +24,7 @@ function counting(store: Store): { readonly store: Store; readonly open: Set<str
           },
         }
       },
+      scrub: (roomIds) => store.scrub(roomIds),
       exclusive: (key, work) => store.exclusive(key, work),
       commit: (build) => store.commit(build),
       [Symbol.asyncDispose]: () => store[Symbol.asyncDispose](),

@@ -151,6 +151,7 @@ describe('server-server-api §Checks performed on receipt of a PDU', () => {
     expect(await receive(second)).toMatchObject({ outcome: 'waiting', missing: [first.eventId] })
     expect(await timeline(roomId)).not.toContain(third.eventId)
     expect((await receive(first)).outcome).toBe('accepted')
+    await t.rooms.choresDone()
     expect((await timeline(roomId)).slice(-3)).toEqual([first.eventId, second.eventId, third.eventId])
   })
 
@@ -183,6 +184,8 @@ describe('server-server-api §Checks performed on receipt of a PDU', () => {
     const waiting = await t.rooms.receive({ roomId, json: citing.pdu as unknown as Json, from: 'remote.test' })
     expect(waiting).toMatchObject({ outcome: 'waiting', missing: [renamed.eventId] })
     peers.events.set(renamed.eventId, renamed.pdu as unknown as Json)
+    t.clock.advance(10_000)
+    await t.rooms.choresDone()
     const again = await t.rooms.receive({ roomId, json: citing.pdu as unknown as Json, from: 'remote.test' })
     expect(again.outcome).toBe('accepted')
     expect(await timeline(roomId)).not.toContain(renamed.eventId)

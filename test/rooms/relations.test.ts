@@ -34,6 +34,7 @@ const failing = (kept: Store): Store => ({
   },
   home: kept.home,
   openRoom: kept.openRoom,
+  scrub: kept.scrub,
   exclusive: kept.exclusive,
   async commit(build) {
     const wrong = failure
@@ -61,7 +62,8 @@ async function newest(): Promise<string> {
 let txn = 0
 function say(content: Record<string, unknown>, type = 'm.room.message', name = 'alice'): Promise<string> {
   txn += 1
-  return t.rooms.send({ roomId, requester: t.user(name), txnId: `t${txn}`, type, content: content as never })
+  const whole = { msgtype: 'm.text', ...content } as never
+  return t.rooms.send({ roomId, requester: t.user(name), txnId: `t${txn}`, type, content: whole })
 }
 const related = (rel_type: string, event_id: string, more: Record<string, unknown> = {}) => ({
   body: rel_type,

@@ -1,5 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
-import { type EventRow, events } from '../../server/rooms/store.ts'
+import { type EventRow, events, outliers, waitingEvents } from '../../server/rooms/store.ts'
 import { peersOf, type RemoteServer, remoteKey, remoteServer } from '../support/remote-server.ts'
 import { startTestRooms, type TestRooms } from '../support/test-rooms.ts'
 
@@ -38,6 +38,14 @@ async function seen(roomId: string): Promise<readonly unknown[]> {
 async function onDisk(roomId: string): Promise<readonly EventRow[]> {
   using lease = await t.store.openRoom(roomId)
   return lease.range(events, { index: 'order' })
+}
+async function isBeside(roomId: string, text: string): Promise<boolean> {
+  using lease = await t.store.openRoom(roomId)
+  const rows = [
+    ...(await lease.range(outliers, { index: 'eventId' })),
+    ...(await lease.range(waitingEvents, { index: 'eventId' })),
+  ]
+  return rows.some(({ json }) => json.includes(text))
 }
 const isOnDisk = async (roomId: string, text: string) => (await onDisk(roomId)).some(({ json }) => json.includes(text))
 /** The hourly run has come and is over. */
@@ -124,6 +132,33 @@ describe('MSC1763 message retention', () => {
     expect(late.reception.outcome).toBe('accepted')
     expect(await seen(roomId)).toEqual([])
     expect(await isOnDisk(roomId, 'secret')).toBe(false)
+  })
+
+  it('purges what nobody sees, too: soft-failed and rejected messages, and those that wait for others', async () => {
+    await t.rooms.resume()
+    const roomId = await newRoom({ max_lifetime: 10 * HOUR })
+    const eve = remote.user('eve')
+    const joined = await remote.join(roomId, eve, [await newest(roomId)])
+    const ts = t.clock.now()
+    const wish = { roomId, sender: eve, type: 'm.room.message', on: [joined], ts }
+    const body = (text: string) => ({ content: { msgtype: 'm.text', body: text } })
+    const unknown = await remote.build({ ...wish, ...body('never sent') })
+    const early = await remote.build({ ...wish, ...body('secret that waits'), on: [unknown.eventId] })
+    const waiting = await t.rooms.receive({ roomId, json: early.pdu as never, from: 'remote.test' })
+    await t.rooms.ban({ roomId, by: alice().userId, target: eve })
+    const evading = await remote.send({ ...wish, ...body('secret after a ban') })
+    expect(evading.reception.outcome).toBe('softFailed')
+    const stranger = remote.user('stranger')
+    const uninvited = await remote.send({ ...wish, sender: stranger, ...body('secret of a stranger') })
+    expect(uninvited.reception.outcome).toBe('rejected')
+    expect(await isOnDisk(roomId, 'after a ban')).toBe(true)
+    expect(await isOnDisk(roomId, 'of a stranger')).toBe(true)
+    expect(await isBeside(roomId, 'that waits')).toBe(waiting.outcome === 'waiting')
+    // More than a lifetime goes by before there is anything to purge, as a server has it that runs for long.
+    t.clock.advance(10 * HOUR + 1)
+    await purged()
+    expect(await isOnDisk(roomId, 'secret')).toBe(false)
+    expect(await isBeside(roomId, 'secret')).toBe(false)
   })
 
   it('purges many messages of one moment', async () => {

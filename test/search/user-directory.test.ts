@@ -25,6 +25,8 @@ const sources = {
         ['!joined', { membership: 'join' }],
         ['!left', { membership: 'leave' }],
       ]),
+    changedSince: () => ['!joined', '!left'],
+    serversIn: async () => new Set(['away.test']),
     joinedUsers: async (roomId: string) =>
       new Set(roomId === '!joined' ? [me, '@_irc_in:hearth.test', '@far:away.test'] : ['@gone:away.test']),
     open: async () => ({
@@ -32,6 +34,7 @@ const sources = {
       [Symbol.dispose]: () => undefined,
     }),
   },
+  roomsForAll: { has: async () => false },
 } as unknown as UserSources
 
 describe('client-server-api §User Directory, whom the directory holds', () => {
@@ -42,6 +45,13 @@ describe('client-server-api §User Directory, whom the directory holds', () => {
       { user_id: '@far:away.test', display_name: 'Ada Far' },
       { user_id: '@near:hearth.test', display_name: 'Ada Near' },
     ])
+  })
+
+  it('holds users of other servers that are in a room which is for all', async () => {
+    const open = { ...sources, roomsForAll: { has: async (roomId: string) => roomId === '!left' } }
+    const { results } = await searchUsers(open, { userId: me, term: '@gone:away', limit: undefined })
+    expect(results).toEqual([{ user_id: '@gone:away.test', display_name: 'Ada Far' }])
+    expect((await searchUsers(sources, { userId: me, term: '@gone:away', limit: undefined })).results).toEqual([])
   })
 
   it('gives no more than fifty', async () => {

@@ -11,6 +11,7 @@ export function keptStore(): () => Promise<Store> {
     home: kept.home,
     openRoom: kept.openRoom,
     commit: kept.commit,
+    scrub: kept.scrub,
     exclusive: kept.exclusive,
     async [Symbol.asyncDispose]() {},
   })

@@ -174,6 +174,10 @@ export function openMemoryStore(): Store {
       await applied
       return position
     },
+    async scrub(roomIds) {
+      requireOpen()
+      return new Set(roomIds)
+    },
     exclusive: (key, work) => exclusive.run(key, work),
     async [Symbol.asyncDispose]() {
       await applied

@@ -5,7 +5,14 @@ import { RemoteError } from '../../server/net/index.ts'
 import { selectAuthEvents } from '../../server/protocol/auth-rules/index.ts'
 import { type EventDraft, finishEvent, type VerifyKey } from '../../server/protocol/event-signing.ts'
 import { referenceHash } from '../../server/protocol/hashes.ts'
-import type { EventReference, IdentifiedPdu, Json, JsonObject, Pdu } from '../../server/protocol/pdu.ts'
+import {
+  type EventReference,
+  type IdentifiedPdu,
+  type Json,
+  type JsonObject,
+  type Pdu,
+  referencedIds,
+} from '../../server/protocol/pdu.ts'
 import { makeSigningKey, type SigningKey } from '../../server/protocol/signing-key.ts'
 import type { RoomEvent, Rooms } from '../../server/rooms/index.ts'
 
@@ -45,7 +52,6 @@ async function noAnswer(server: string): Promise<never> {
 
 /** What the tests of rooms alone do not ask of others. */
 const unreachable = {
-  missingEvents: noAnswer,
   backfill: noAnswer,
   stateIds: noAnswer,
   state: noAnswer,
@@ -78,6 +84,20 @@ export function peersOf(
       const event = events.get(eventId)
       if (event !== undefined) return event
       throw new RemoteRefusal(server, { status: 404, errcode: 'M_NOT_FOUND', error: 'no such event', body: {} })
+    },
+    /** What of them lies behind the latest ones. */
+    async missingEvents(_, { latest, earliest, limit }) {
+      const found: Json[] = []
+      const wanted = new Set(latest)
+      for (const eventId of wanted) {
+        const json = events.get(eventId)
+        const pdu = json as unknown as Pdu | undefined
+        if (json !== undefined && !latest.includes(eventId)) found.push(json)
+        for (const previous of referencedIds(pdu?.prev_events ?? [])) {
+          if (!earliest.includes(previous)) wanted.add(previous)
+        }
+      }
+      return found.slice(0, limit).reverse()
     },
     resolveAlias: async () => undefined,
   }

@@ -90,6 +90,12 @@ export class SimulatedDisk {
         act('remove', file, () => {
           if (this.#names.has(file)) this.#rename(path.dirname(file), new Map([[file, undefined]]))
         }),
+      sizeOf: (file) =>
+        act('read', file, () => {
+          const inode = this.#names.get(file)
+          if (!inode) throw failure('ENOENT', file)
+          return inode.content.length
+        }),
       list: (folder) =>
         act('list', folder, () => {
           const prefix = `${folder}${path.sep}`

@@ -7,16 +7,21 @@ import { listOperations, loadSpecFile, type Operation, requireSpec, type Schema,
 // The formats of identifiers have tests of their own; the files use keywords of their own, too.
 const ajv = new Ajv2020({ strict: false, validateFormats: false, allErrors: true })
 const validators = new Map<string, ValidateFunction>()
-let operations: ReadonlyMap<string, Operation> | undefined
+/** By the side that is asked, since both have operations of the same name. */
+const operations = new Map<Side, ReadonlyMap<string, Operation>>()
+type Side = 'client' | 'server'
 
-function operationOf(operationId: string): Operation {
-  operations ??= new Map(
-    [...listOperations('client-server'), ...listOperations('push-gateway')].map((operation) => [
-      operation.operationId,
-      operation,
-    ]),
-  )
-  const operation = operations.get(operationId)
+function operationOf(operationId: string, side: Side): Operation {
+  const known =
+    operations.get(side) ??
+    new Map(
+      (side === 'client'
+        ? [...listOperations('client-server'), ...listOperations('push-gateway')]
+        : listOperations('server-server')
+      ).map((operation) => [operation.operationId, operation]),
+    )
+  operations.set(side, known)
+  const operation = known.get(operationId)
   if (!operation) throw new Error(`the specification has no operation ${operationId}`)
   return operation
 }
@@ -26,9 +31,17 @@ function operationOf(operationId: string): Operation {
  * @returns sentences; none when it is as promised
  */
 export function faultsOfReply(operationId: string, body: unknown): readonly string[] {
-  const { reply } = operationOf(operationId)
+  return faultsBy('client', operationId, body)
+}
+
+/** As `faultsOfReply`, for an operation of the server-server API. */
+export const faultsOfServerReply = (operationId: string, body: unknown): readonly string[] =>
+  faultsBy('server', operationId, body)
+
+function faultsBy(side: Side, operationId: string, body: unknown): readonly string[] {
+  const { reply } = operationOf(operationId, side)
   if (!reply) throw new Error(`the specification describes no JSON for a 200 of ${operationId}`)
-  return faults(`reply ${operationId}`, () => reply, body)
+  return faults(`${side} reply ${operationId}`, () => reply, body)
 }
 
 /**

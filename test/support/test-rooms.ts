@@ -34,25 +34,32 @@ export async function startTestRooms(
     readonly peers?: Peers
     readonly policyServers?: PolicyServers
     readonly defaultRoomVersion?: string
+    /** Without it `SERVER_NAME`. */
+    readonly serverName?: string
+    readonly clock?: ManualClock
+    /** Another one for each of several servers. */
+    readonly seed?: number
   } = {},
 ): Promise<TestRooms> {
-  const clock = manualClock()
-  const random = seededRandom(1)
+  const { serverName = SERVER_NAME, clock = manualClock(), seed = 1 } = options
+  const random = seededRandom(seed)
   const silent = () => undefined
   const environment: Environment = {
-    serverName: SERVER_NAME,
+    serverName,
     clock,
     random,
     logger: { debug: silent, info: silent, warn: silent, error: silent },
   }
   const store = options.store ?? openMemoryStore()
-  const signingKey = makeSigningKey(Buffer.alloc(32, 7), 'test')
+  const signingKey = makeSigningKey(Buffer.alloc(32, 6 + seed), 'test')
   const profiles = new Map<string, Profile>()
   const accountData = new Map<string, Profile>()
   const profileListeners: ((change: { userId: string; profile: Profile }) => void)[] = []
   const deactivationListeners: ((change: Deactivation) => void | Promise<void>)[] = []
   const gone = new Set<string>()
   const accounts = {
+    listGuests: async () => [],
+    listErased: async () => [],
     profileOf: async (userId: string) => profiles.get(userId) ?? {},
     findAccount: async (userId: string) =>
       userId.startsWith('@nobody')
@@ -87,7 +94,7 @@ export async function startTestRooms(
     environment,
     signingKey,
     user: (name, device = 'DEVICE') => ({
-      userId: `@${name}:${SERVER_NAME}`,
+      userId: `@${name}:${serverName}`,
       deviceId: device,
       isAdmin: false,
       isGuest: false,

@@ -1,7 +1,7 @@
 import { mkdtemp, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { readConfig, startHomeserver, systemClock, systemRandom } from '../../server/index.ts'
+import { readConfig, type StartOptions, startHomeserver, systemClock, systemRandom } from '../../server/index.ts'
 import type { Clock, LogFields, Logger, Random } from '../../server/observe/environment.ts'
 import type { Store } from '../../server/store/index.ts'
 import { type Api, type ApiReply, createApi } from './api.ts'
@@ -16,6 +16,8 @@ export interface TestServerOptions {
   /** An existing folder, which then is left in place; for starting anew on the same data. */
   readonly dataDir?: string
   readonly openStore?: (folder: string) => Promise<Store>
+  /** Names that only this test knows. */
+  readonly names?: StartOptions['names']
   /** A built page; without it there is none. */
   readonly pageFolder?: string
 }
@@ -33,6 +35,8 @@ export interface TestServer extends AsyncDisposable {
   /** `http://127.0.0.1:port` */
   readonly baseUrl: string
   readonly dataDir: string
+  /** Of its listeners, in the configuration's order. */
+  readonly ports: readonly number[]
   /** What whoever claims this home must know; `null` once it is claimed. */
   claimCode(): string | null
   /** What was logged with `warn` or `error`. */
@@ -68,6 +72,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     random: options.random ?? systemRandom,
     logger: recordingLogger(complaints),
     ...(options.openStore && { openStore: options.openStore }),
+    ...(options.names && { names: options.names }),
     pageFolder: options.pageFolder ?? join(dataDir, 'no page'),
     passwordCostLog2: 10,
   })
@@ -80,6 +85,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     serverName,
     baseUrl,
     dataDir,
+    ports: homeserver.listeners.map(({ port }) => port),
     claimCode: homeserver.claimCode,
     complaints,
     api: (accessToken) => createApi(baseUrl, accessToken),

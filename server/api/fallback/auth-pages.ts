@@ -63,12 +63,12 @@ function stagePage(desk: FallbackDesk, guest: Guest, { type, session, form = {},
   }
   const page = Object.hasOwn(pages, type) ? pages[type] : undefined
   if (!page || !stage?.isNext) {
-    return guest.show({ title: say('failed'), status: 404, failure: say('authOver'), body: html`` })
+    return guest.show({ title: say('failed'), failure: { status: 404, text: say('authOver') }, body: html`` })
   }
   const action = at(`/_matrix/client/v3/auth/${encodeURIComponent(type)}/fallback/web`)
   return guest.show({
     title: say('authTitle'),
-    ...(failure !== undefined && { status: 400, failure }),
+    failure: failure === undefined ? undefined : { status: 400, text: failure },
     body: html`<form method="post" action="${action}">${hidden('session', session)}
 ${page.fields(guest, stage, form)}
 <button class="main">${say('goOn')}</button></form>`,

@@ -7,7 +7,7 @@ import { type Form, readForm } from '../oauth/form.ts'
 import { html } from '../oauth/html.ts'
 import { credentialFields } from '../oauth/login-pages.ts'
 import { hidden, type PageScript } from '../oauth/page.ts'
-import { failureText } from '../oauth/visit.ts'
+import { type Failure, failureText } from '../oauth/visit.ts'
 import { sessionReply, sessionRequestOf } from '../session-reply.ts'
 import type { FallbackDesk } from './desk.ts'
 import { type Guest, showTo } from './reader.ts'
@@ -21,11 +21,11 @@ if (window.matrixLogin && window.matrixLogin.onLogin) {
 `,
 }
 
-function loginPage(guest: Guest, home: string, form: Form, failure?: { status: number; text: string }): Reply {
+function loginPage(guest: Guest, home: string, form: Form, failure?: Failure): Reply {
   const { say, at } = guest
   return guest.show({
     title: say('signInTo', { home }),
-    ...(failure && { status: failure.status, failure: failure.text }),
+    failure,
     body: html`<form method="post" action="${at('/_matrix/static/client/login/')}">
 ${hidden('device_id', form.device_id)}${hidden('initial_device_display_name', form.initial_device_display_name)}
 ${hidden('refresh_token', form.refresh_token)}

@@ -32,6 +32,6 @@ export async function showTo(
     const failure =
       error instanceof OAuthError ? { status: error.status, text: error.message } : failureText(error, say)
     if (!failure) throw error
-    return show({ title: say('failed'), status: failure.status, failure: failure.text, body: html`` })
+    return show({ title: say('failed'), failure, body: html`` })
   }
 }

@@ -18,7 +18,7 @@ import { type Desk, isError, loginFirst, show, take } from './desk.ts'
 import type { Form } from './form.ts'
 import { type Html, html } from './html.ts'
 import { page } from './page.ts'
-import { failureText, type Visit } from './visit.ts'
+import { type Failure, failureText, type Visit } from './visit.ts'
 
 /** A visit of somebody who is logged in. */
 type Owner = Visit & { readonly userId: string }
@@ -27,7 +27,7 @@ interface Shown {
   readonly action: AccountAction
   readonly deviceId?: string | undefined
   readonly note?: string
-  readonly failure?: { readonly status: number; readonly text: string }
+  readonly failure?: Failure
 }
 
 interface View {
@@ -62,8 +62,8 @@ async function accountPage(desk: Desk, visit: Owner, shown: Shown): Promise<Repl
   const { note, failure } = shown
   return page(visit, desk.home, {
     title,
-    status: failure?.status ?? status ?? 200,
-    failure: failure?.text,
+    status: status ?? 200,
+    failure,
     body: html`${note !== undefined && html`<p class="note" role="status">${note}</p>`}${body}
 ${navigation(visit, shown.action, desk.emails.isPossible)}${whose(visit)}`,
   })

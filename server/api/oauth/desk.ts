@@ -72,7 +72,7 @@ function failurePage({ home }: Desk, visit: Visit, error: unknown): Reply {
       ? { status: error.status === 401 ? 400 : error.status, text: say('badClient', { why: error.message }) }
       : failureText(error, say)
   if (!failure) throw error
-  return page(visit, home, { title: say('failed'), status: failure.status, failure: failure.text, body: html`` })
+  return page(visit, home, { title: say('failed'), failure, body: html`` })
 }
 
 /** Whether the error says this; for forms that are shown again. */

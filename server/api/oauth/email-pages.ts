@@ -16,13 +16,9 @@ import type { Form } from './form.ts'
 import { type Html, html } from './html.ts'
 import { formToken, hidden, page } from './page.ts'
 import type { TextKey } from './texts.ts'
-import { failureText, type Visit } from './visit.ts'
+import { type Failure, failureText, type Visit } from './visit.ts'
 
 type Owner = Visit & { readonly userId: string }
-interface Failure {
-  readonly status: number
-  readonly text: string
-}
 
 const SECRET_BYTES = 24
 const FORGOTTEN = '/oauth/forgot-password'
@@ -35,11 +31,28 @@ interface Sent {
   readonly secret: string
 }
 
-async function sendMail(desk: Desk, visit: Visit, purpose: EmailPurpose, email: string): Promise<Sent> {
+/**
+ * @param userId whose address it is to be as soon as the link is confirmed
+ * @throws MatrixError as `EmailValidation.request`; 429 M_LIMIT_EXCEEDED
+ */
+export async function sendMail(
+  desk: Desk,
+  visit: Visit,
+  purpose: EmailPurpose,
+  email: string,
+  userId?: string,
+): Promise<Sent> {
   desk.rateLimits.take('mail', visit.ip)
   desk.rateLimits.take('mailTo', canonicalEmail(email.slice(0, 255)))
   const secret = desk.random.bytes(SECRET_BYTES).toString('base64url')
-  const wish = { purpose, email, clientSecret: secret, sendAttempt: 1, language: visit.language }
+  const wish = {
+    purpose,
+    email,
+    clientSecret: secret,
+    sendAttempt: 1,
+    language: visit.language,
+    ...(userId !== undefined && { userId }),
+  }
   return { email, secret, sid: await desk.emails.request(wish) }
 }
 
@@ -79,7 +92,7 @@ function forgottenPage(desk: Desk, visit: Visit, { sent, failure }: { sent?: Sen
     : html`${emailField(visit)}<button class="main">${say('sendMail')}</button>`
   return page(visit, desk.home, {
     title: say('forgottenTitle'),
-    ...(failure && { status: failure.status, failure: failure.text }),
+    failure,
     body: html`<form method="post" action="${at(FORGOTTEN)}">${formToken(visit)}${fields}</form>`,
   })
 }
@@ -144,7 +157,7 @@ async function addressesPage(
     : ownForm(visit, 'ask', html`${emailField(visit)}<button class="main">${say('sendMail')}</button>`)
   return page(visit, desk.home, {
     title: say('addresses'),
-    ...(failure && { status: failure.status, failure: failure.text }),
+    failure,
     body: html`${note !== undefined && html`<p class="note" role="status">${note}</p>`}<p>${say('addressesHint')}</p>
 ${items.length > 0 && html`<ul class="list">${items}</ul>`}
 ${desk.emails.isPossible && html`<h2>${say('addAddress')}</h2>${add}`}

@@ -15,8 +15,7 @@ function codePage(desk: Desk, visit: Visit, failure?: string): Reply {
   const { say, at } = visit
   return page(visit, desk.home, {
     title: say('linkTitle'),
-    failure,
-    status: failure === undefined ? 200 : 404,
+    failure: failure === undefined ? undefined : { status: 404, text: failure },
     body: html`<form method="get" action="${at('/link')}"><p>${say('linkHint')}</p>
 <label>${say('code')}<input class="code" name="user_code" autocomplete="off" autocapitalize="characters" spellcheck="false"
 maxlength="${MAX_TYPED_LENGTH}" required></label>

@@ -6,14 +6,14 @@ import { continueTo, type Desk, isError, show, take } from './desk.ts'
 import type { Form } from './form.ts'
 import { type Html, html } from './html.ts'
 import { formToken, hidden, page, redirect } from './page.ts'
-import { failureText, type Visit } from './visit.ts'
+import { type Failure, failureText, type Visit } from './visit.ts'
 
 const MAX_USERNAME_LENGTH = 255
 
 interface Shown {
   readonly next: string
   readonly username?: string | undefined
-  readonly failure?: { readonly status: number; readonly text: string } | undefined
+  readonly failure?: Failure | undefined
 }
 
 /** @param kind what the password manager is to offer */
@@ -36,7 +36,7 @@ async function loginPage(desk: Desk, visit: Visit, shown: Shown): Promise<Reply>
   const mayRegister = (await desk.admission.door()) !== 'closed'
   return page(visit, desk.home, {
     title: say('signInTo', { home: desk.home }),
-    ...(shown.failure && { status: shown.failure.status, failure: shown.failure.text }),
+    failure: shown.failure,
     body: html`<form method="post" action="${at('/oauth/login')}">${formToken(visit)}${hidden('continue', shown.next)}
 ${credentialFields(visit, shown.username, 'current')}
 <button class="main">${say('signIn')}</button></form>
@@ -73,13 +73,19 @@ async function logIn(desk: Desk, visit: Visit, form: Form): Promise<Reply> {
 
 /** With a new cookie, so that one which was put there before the login is worth nothing. */
 export async function enter(desk: Desk, visit: Visit, userId: string, next: string): Promise<Reply> {
+  const { at, secret } = await entered(desk, visit, userId)
+  return redirect(at(withoutPrompt(next)), desk.visits.cookie(secret))
+}
+
+/** The same, for a page that is shown before the browser goes on. */
+export async function entered(desk: Desk, visit: Visit, userId: string): Promise<Visit & { readonly userId: string }> {
   if (visit.userId !== undefined) await desk.oauth.browserSessions.close(visit.secret)
   const secret = await desk.oauth.browserSessions.open(userId)
-  return redirect(visit.at(withoutPrompt(next)), desk.visits.cookie(secret))
+  return { ...desk.visits.withSecret(visit, secret), userId }
 }
 
 /** What the prompt asked for has been done; asked again, it would be done for ever. */
-function withoutPrompt(next: string): string {
+export function withoutPrompt(next: string): string {
   const [path, query] = next.split('?', 2)
   if (query === undefined) return next
   const search = new URLSearchParams(query)

@@ -2,7 +2,7 @@ import { hash } from 'node:crypto'
 import { Reply } from '../../http/route.ts'
 import { Html, html } from './html.ts'
 import { pageStyle } from './page-style.ts'
-import type { Visit } from './visit.ts'
+import type { Failure, Visit } from './visit.ts'
 
 const style = new Html(`<style>${pageStyle}</style>`)
 const styleHash = hash('sha256', pageStyle, 'base64')
@@ -41,6 +41,9 @@ const headersOf = (visit: Reader, content: PageContent): Readonly<Record<string,
   vary: 'Accept-Language, Cookie',
   'content-language': visit.language,
   ...(visit.setCookie !== undefined && { 'set-cookie': visit.setCookie }),
+  ...(content.failure?.retryAfterMs !== undefined && {
+    'retry-after': String(Math.ceil(content.failure.retryAfterMs / 1000)),
+  }),
 })
 
 /** The source expression for where a redirect URI leads. Clients may redirect on, within https. */
@@ -55,16 +58,17 @@ export interface PageContent {
   readonly body: Html
   /** Where the forms of the page may lead besides us: from `formTargetOf`. */
   readonly leadsTo?: string
+  /** That of a page that nothing failed on; 200 without. */
   readonly status?: number
   /** Shown above all else. */
-  readonly failure?: string | undefined
+  readonly failure?: Failure | undefined
   readonly script?: PageScript
 }
 
 /** A whole page. */
 export function page(visit: Reader, home: string, content: PageContent): Reply {
   const { title, body, status, failure, script } = content
-  const alert = failure === undefined ? null : html`<p class="failure" role="alert">${failure}</p>`
+  const alert = failure && html`<p class="failure" role="alert">${failure.text}</p>`
   const text = html`<!doctype html>
 <html lang="${visit.language}">
 <meta charset="utf-8"><meta name="viewport" content="width=device-width"><meta name="robots" content="noindex">
@@ -78,7 +82,11 @@ ${body}
 </main>
 ${script && new Html(`<script>${script.text}</script>`)}
 </html>`.text
-  return new Reply({ status: status ?? 200, headers: headersOf(visit, content), body: Buffer.from(text) })
+  return new Reply({
+    status: failure?.status ?? status ?? 200,
+    headers: headersOf(visit, content),
+    body: Buffer.from(text),
+  })
 }
 
 /** Sends the browser on, as the answer to a form or to a page that is not the right one now. */

@@ -96,6 +96,11 @@ const en = {
   forgotten: 'Forgotten your password?',
   forgottenTitle: 'Set a new password',
   emailAddress: 'E-mail address',
+  emailOptional: 'If you like: to sign in with, and for a new password if you forget yours',
+  mailSoon:
+    'A mail is on its way to {address}. Open the link in it within an hour, and the address belongs to your account. You need not wait for it.',
+  mailFailed: 'No mail could be sent to {address}. You can add the address later, on the page of your account.',
+  accountMade: 'Welcome to {home}',
   sendMail: 'Send a mail',
   mailSent: 'A mail is on its way to {address}. Open the link in it and confirm there, then go on here.',
   linkNotOpened: 'The link in the mail has not been opened yet.',
@@ -219,6 +224,12 @@ const de: Table = {
   forgotten: 'Passwort vergessen?',
   forgottenTitle: 'Neues Passwort setzen',
   emailAddress: 'E-Mail-Adresse',
+  emailOptional: 'Wenn du magst: zum Anmelden und für ein neues Passwort, wenn du deines vergisst',
+  mailSoon:
+    'Eine Mail an {address} ist unterwegs. Öffne innerhalb einer Stunde den Link darin, dann gehört die Adresse zu deinem Konto. Du musst nicht darauf warten.',
+  mailFailed:
+    'Es konnte keine Mail an {address} geschickt werden. Du kannst die Adresse später auf der Seite deines Kontos hinzufügen.',
+  accountMade: 'Willkommen bei {home}',
   sendMail: 'Mail schicken',
   mailSent: 'Eine Mail an {address} ist unterwegs. Öffne den Link darin und bestätige dort, dann geht es hier weiter.',
   linkNotOpened: 'Der Link in der Mail wurde noch nicht geöffnet.',

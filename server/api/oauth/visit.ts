@@ -100,11 +100,22 @@ export class Visits {
   }
 }
 
-/** What a person is told when something failed that they may try again. */
-export function failureText(error: unknown, say: Say): { status: number; text: string } | undefined {
+/** Something that failed and that a person may try again. */
+export interface Failure {
+  readonly status: number
+  /** What they are told. */
+  readonly text: string
+  /** Until a try may succeed, where it was too many tries that failed. */
+  readonly retryAfterMs?: number
+}
+
+/** @returns `undefined` for what no person can do anything about */
+export function failureText(error: unknown, say: Say): Failure | undefined {
   if (error instanceof StaleForm) return { status: 403, text: say('staleForm') }
   if (!(error instanceof MatrixError)) return undefined
-  if (error.errcode === 'M_LIMIT_EXCEEDED') return { status: 429, text: say('tooMany') }
+  if (error.errcode === 'M_LIMIT_EXCEEDED') {
+    return { status: 429, text: say('tooMany'), retryAfterMs: Number(error.extra.retry_after_ms) }
+  }
   if (error.errcode === 'M_USER_LOCKED') return { status: 403, text: say('locked') }
   return { status: error.status, text: error.message }
 }

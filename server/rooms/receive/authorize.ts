@@ -40,6 +40,28 @@ export async function stateBefore(room: OpenRoom, previous: readonly string[]): 
   return resolveGroups(room, groups)
 }
 
+/**
+ * The state before an event some of whose previous events are not known: what the known ones left, resolved with the state
+ * that another server gave as the one before the event. Only within `room.enter`.
+ *
+ * @param given that state, as `groupOfState` makes it
+ */
+export async function stateBeforeGap(
+  room: OpenRoom,
+  previous: readonly string[],
+  given: GroupedState,
+): Promise<GroupedState> {
+  const groups = [given.group]
+  for (const eventId of previous) {
+    const event = await room.find(eventId)
+    if (event?.order != null) groups.push(event.groupAfter)
+  }
+  if (groups.length === 1) return given
+  room.keepState(given.group, given.state)
+  const resolved = await resolveGroups(room, groups)
+  return { ...resolved, newGroups: [...(given.newGroups ?? []), ...(resolved.newGroups ?? [])] }
+}
+
 function isSameSet(some: readonly string[], others: readonly string[]): boolean {
   return some.length === others.length && some.every((one) => others.includes(one))
 }

@@ -1,40 +1,36 @@
-import { serverNameOf } from '../../../shared/matrix/identifiers.ts'
-import { roomStateOf } from '../../protocol/auth-rules/index.ts'
 import type { IdentifiedPdu } from '../../protocol/pdu.ts'
-import { redact } from '../../protocol/redaction.ts'
 import { type Op, put, remove } from '../../store/index.ts'
 import { aggregateChanges, NO_CHANGES } from '../aggregates.ts'
 import type { Membership, RoomEvent } from '../contract.ts'
 import type { RoomsCore } from '../core.ts'
-import { KeptEvent, membershipIn, redactedId } from '../event.ts'
+import { KeptEvent, membershipIn } from '../event.ts'
+import { gapOps, newGap, withGap } from '../gaps.ts'
 import { countMembers, extremitiesAfter, type Heads, type StateChange, stateChanges } from '../heads.ts'
 import type { MembershipChange, OpenRoom } from '../open-room.ts'
-import { isShownInDirectory, publicRoomOf, publishedRow } from '../published-rooms.ts'
-import { purgedForm } from '../purge.ts'
+import { withPartialServers } from '../partial-state.ts'
+import { isShownInDirectory, publishedRow } from '../published-rooms.ts'
+import { namingIn, purgedForm } from '../purge.ts'
 import { type EventLinks, linksOf, relationIn } from '../relation.ts'
-import { type GroupedState, resolveGroups, stateOfGroup } from '../resolve.ts'
+import { type GroupedState, resolveGroups } from '../resolve.ts'
 import { isGone } from '../retention.ts'
+import { serverChangeOps } from '../room-servers.ts'
 import { stateSlot, withRedacted } from '../state-map.ts'
 import {
-  currentState,
   outlierRow,
   outliers,
-  pendingRedactions,
   publishedRooms,
   replacement,
   roomIndex,
-  roomServerKey,
-  roomServers,
-  stateRow,
 } from '../store.ts'
 import { strippedStateFor } from '../stripped-state.ts'
 import type { Judgement } from './authorize.ts'
+import { redactedForm, redactedStateOps, redactionBy, waitingOps, waitingRedactionOf } from './redactions.ts'
 
 /** What is to be written together with an event. */
 export interface Accompanying {
   readonly local?: RoomEvent['local']
   /** Further writes of the same commit. */
-  readonly ops?: (event: KeptEvent, position: number) => readonly Op[]
+  readonly ops?: (event: Pick<KeptEvent, 'eventId'>, position: number) => readonly Op[]
 }
 
 /**
@@ -51,10 +47,17 @@ export async function stageEvent(
     readonly json: string
     readonly before: GroupedState
     readonly judgement: Judgement
-    /** It was kept without a place in the timeline before. */
-    readonly wasOutlier?: boolean
-    /** See `KeptEvent`. */
+    /** The event as it was kept without a place in the timeline before. */
+    readonly outlier?: KeptEvent | undefined
+    /** Of its previous events, those that are not known and will not be fetched now. */
+    readonly missing?: readonly string[]
+    /** Events that it stands for besides its previous events: those before one that nothing is built on. */
+    readonly behind?: ReadonlySet<string>
+    /** What was known before counts no more: the room was out of sight, and `before` is all there is. */
+    readonly startsAnew?: boolean
+    /** See `EventFacts`. */
     readonly isRelayed?: boolean
+    readonly isHandedOver?: boolean
   },
   accompanying: Accompanying = {},
 ): Promise<{ readonly durable: Promise<KeptEvent> }> {
@@ -62,9 +65,9 @@ export async function stageEvent(
   const { head, rules, roomId } = room
   const { pdu, eventId } = judged.event
   const isAccepted = judgement.outcome === 'accepted'
-  const isState = pdu.state_key !== undefined && judgement.outcome !== 'rejected'
-  const groupIds = before.newGroup ? [before.newGroup.id] : []
-  const groupOps = before.newGroup ? [before.newGroup.op] : []
+  const isRejected = judgement.outcome === 'rejected'
+  const isState = pdu.state_key !== undefined && !isRejected
+  const newGroups = [...(before.newGroups ?? [])]
 
   let groupAfter = before.group
   const replaced = isState ? before.state.get(pdu.type, pdu.state_key) : undefined
@@ -78,14 +81,15 @@ export async function stageEvent(
       return all.set(slot, eventId)
     })
     groupAfter = added.id
-    groupIds.push(added.id)
-    groupOps.push(added.op)
+    newGroups.push(added)
   }
 
   const redactionNow = await redactionBy(room, pdu, before, judgement)
   if (redactionNow.outcome === 'withheld') room.isWithoutWaitingRedactions = false
-  const earlyRedaction = await waitingRedactionOf(room, judged.event)
-  const order = head.latestOrder + 1
+  const earlyRedaction = judged.outlier?.redactedBecause ?? (await waitingRedactionOf(room, judged.event))
+  const gap = judged.missing?.length && !isRejected ? newGap(head.latestOrder, judged.missing) : undefined
+  const order = gap?.top ?? head.latestOrder + 1
+  const rank = pdu.state_key === undefined ? undefined : (judged.outlier?.rank ?? Math.max(head.latestRank + 1, order))
   const links = isAccepted && !earlyRedaction ? await findLinks(room, judged.event, order) : undefined
   const asReceived = new KeptEvent(
     {
@@ -100,8 +104,9 @@ export async function stageEvent(
       isSoftFailed: judgement.outcome === 'softFailed',
       rejected: judgement.outcome === 'rejected' ? judgement.how : undefined,
       isWithheld: redactionNow.outcome === 'withheld',
-      wasOutlier: judged.wasOutlier ?? false,
+      rank,
       isRelayed: judged.isRelayed ?? false,
+      isHandedOver: judged.isHandedOver ?? false,
       replaces: replaced && replacement(replaced),
       local: accompanying.local,
       links,
@@ -112,13 +117,14 @@ export async function stageEvent(
   // What is too old when it comes is never kept, as from another server that hands out history.
   const event = isGone(core.retention.boundsOf(roomId, head.state), shown) ? purgedForm(shown) : shown
   const redacted = redactionNow.outcome === 'applies' ? [redactedForm(redactionNow.target, event, room)] : []
-  if (earlyRedaction) redacted.push(earlyRedaction.with({ isWithheld: false }))
+  if (earlyRedaction?.isWithheld) redacted.push(earlyRedaction.with({ isWithheld: false }))
 
   const stateAfter = isState ? before.state.with(pdu.type, pdu.state_key ?? '', event) : before.state
-  let heads: Heads = { ...head, latestOrder: head.latestOrder + 1 }
+  const gaps = gap ? withGap(head.gaps, gap) : head.gaps
+  let heads: Heads = { ...head, latestOrder: order, latestRank: Math.max(head.latestRank, rank ?? 0), gaps }
   let changes: readonly StateChange[] = []
   if (isAccepted) {
-    const extremities = extremitiesAfter(head, event, rules)
+    const extremities = extremitiesAfter(judged.startsAnew ? [] : head.extremities, event, rules, judged.behind)
     let current: GroupedState = { group: groupAfter, state: stateAfter }
     if (extremities.length > 1) {
       room.keepState(groupAfter, stateAfter)
@@ -127,10 +133,7 @@ export async function stageEvent(
         extremities.map(({ group }) => group),
         event,
       )
-      if (current.newGroup) {
-        groupIds.push(current.newGroup.id)
-        groupOps.push(current.newGroup.op)
-      }
+      newGroups.push(...(current.newGroups ?? []))
     }
     changes =
       before.state === head.state && current.state === stateAfter
@@ -138,7 +141,8 @@ export async function stageEvent(
           ? [{ type: pdu.type, stateKey: pdu.state_key ?? '', before: replaced, after: event }]
           : []
         : stateChanges(head.state, current.state)
-    heads = { ...heads, extremities, group: current.group, state: current.state, ...countMembers(head, changes) }
+    const members = withPartialServers(countMembers(head, changes), room.partial)
+    heads = { ...heads, extremities, group: current.group, state: current.state, ...members }
   }
   for (const target of redacted) heads = { ...heads, state: withRedacted(heads.state, target) }
 
@@ -149,51 +153,38 @@ export async function stageEvent(
   if (isFirstRemote) room.hadRemoteMembers = true
   const isListed = room.isPublished && changes.some(({ type }) => isShownInDirectory(type))
   const summaryOp = isListed
-    ? [put(publishedRooms, publishedRow(publicRoomOf(roomId, heads.state, heads.joined.size)))]
+    ? [put(publishedRooms, publishedRow(roomId, heads.state, heads.joined.size))]
     : []
   const target = redactionNow.outcome === 'applies' ? redactionNow.target : undefined
   const lifetime = changes.find(({ type, stateKey }) => type === 'm.room.retention' && stateKey === '')
   const aggregates = links || target?.links ? await aggregateChanges(room, event, target) : NO_CHANGES
+  const serverOps = await serverChangeOps(core, room, event, { before: head.servers, after: heads.servers })
+  const references = core.media?.change([namingIn(event)], target ? [namingIn(target)] : [])
   const durable = room.stage({
     event,
     heads,
     changes,
     memberships,
-    groupIds,
+    groupIds: newGroups.map(({ id }) => id),
     redacted,
     aggregates,
     ops: (position) => [
-      ...groupOps,
+      ...newGroups.map(({ op }) => op),
       ...redactedStateOps(room, heads, redacted),
       ...waitingOps(roomId, event, redactionNow, earlyRedaction),
       ...summaryOp,
       ...(lifetime ? core.retention.policyOps(roomId, lifetime.after) : []),
       ...(isFirstRemote ? [put(roomIndex, room.row)] : []),
-      ...serverOps(core, roomId, head.servers, heads.servers),
-      ...(judged.wasOutlier ? [remove(outliers, eventId, roomId)] : []),
+      ...gapOps(roomId, head.gaps, gaps),
+      ...serverOps(position),
+      ...(judged.outlier ? [remove(outliers, eventId, roomId)] : []),
+      ...(references?.ops() ?? []),
+      ...(target ? [core.erasures.note(roomId, position)] : []),
       ...(accompanying.ops?.(event, position) ?? []),
     ],
   })
+  durable.catch(() => references?.undo())
   return { durable }
-}
-
-/** Other servers that came into the room, or left it. */
-function serverOps(
-  { environment: { serverName } }: RoomsCore,
-  roomId: string,
-  before: Heads['servers'],
-  after: Heads['servers'],
-): readonly Op[] {
-  if (before === after) return []
-  const ops: Op[] = []
-  for (const server of after.keys()) {
-    if (server === serverName || before.has(server)) continue
-    ops.push(put(roomServers, { key: roomServerKey(roomId, server), roomId, server }))
-  }
-  for (const server of before.keys()) {
-    if (!after.has(server)) ops.push(remove(roomServers, roomServerKey(roomId, server)))
-  }
-  return ops
 }
 
 /** Keeps an event that has no place in the timeline. Only within `room.enter`. */
@@ -202,8 +193,10 @@ export function stageOutlier(
   { eventId, pdu }: IdentifiedPdu,
   json: string,
   judgement: Judgement,
-): { readonly durable: Promise<KeptEvent> } {
+): { readonly event: KeptEvent; readonly durable: Promise<KeptEvent> } {
   const rejected = judgement.outcome === 'rejected' ? judgement.how : undefined
+  const { head } = room
+  const latestRank = Math.max(head.latestRank, head.latestOrder) + 1
   const event = new KeptEvent(
     {
       rules: room.rules,
@@ -214,13 +207,14 @@ export function stageOutlier(
       position: 0,
       groupBefore: 0,
       groupAfter: 0,
+      rank: latestRank,
       rejected,
     },
     pdu,
   )
   const durable = room.stage({
     event,
-    heads: room.head,
+    heads: { ...head, latestRank },
     changes: [],
     memberships: [],
     groupIds: [],
@@ -228,15 +222,11 @@ export function stageOutlier(
     aggregates: NO_CHANGES,
     ops: () => [put(outliers, outlierRow(event), room.roomId)],
   })
-  return { durable }
-}
-
-function redactedForm(target: KeptEvent, because: KeptEvent, room: OpenRoom): KeptEvent {
-  return target.with({ json: JSON.stringify(redact(target.pdu, room.rules)), redactedBecause: because })
+  return { event, durable }
 }
 
 /** Where an event that relates to another is found. */
-async function findLinks(
+export async function findLinks(
   room: OpenRoom,
   { eventId, pdu }: IdentifiedPdu,
   order: number,
@@ -247,85 +237,6 @@ async function findLinks(
   // A relation that is redacted is none any more.
   const isRelated = parent !== undefined && !parent.isHidden && relationIn(parent.pdu) !== undefined
   return linksOf({ eventId, pdu, order }, relation, isRelated ? parent.links : undefined)
-}
-
-type RedactionNow =
-  | { readonly outcome: 'none' }
-  | { readonly outcome: 'applies'; readonly target: KeptEvent }
-  /** It is kept, but not shown. `waitsFor`: the event that must come first. */
-  | { readonly outcome: 'withheld'; readonly waitsFor?: string | undefined }
-
-/** What a redaction does as it comes in. Spec: rooms/v3 §Handling redactions; rooms/v1 §Authorisation rules, 11. */
-async function redactionBy(
-  room: OpenRoom,
-  pdu: IdentifiedPdu['pdu'],
-  before: GroupedState,
-  judgement: Judgement,
-): Promise<RedactionNow> {
-  if (pdu.type !== 'm.room.redaction' || judgement.outcome !== 'accepted') return { outcome: 'none' }
-  const targetId = redactedId(pdu, room.rules)
-  const target = targetId === undefined ? undefined : await room.find(targetId)
-  if (!target) return { outcome: 'withheld', waitsFor: targetId }
-  if (!mayRedact(room, pdu, target, before)) return { outcome: 'withheld' }
-  return target.redactedBecause ? { outcome: 'none' } : { outcome: 'applies', target }
-}
-
-function mayRedact(
-  room: OpenRoom,
-  redaction: IdentifiedPdu['pdu'],
-  target: { readonly pdu: IdentifiedPdu['pdu'] },
-  before: GroupedState,
-): boolean {
-  if (room.rules.redactionsCheckedByAuthRules) return true
-  const state = roomStateOf((type, stateKey) => before.state.get(type, stateKey), room.rules)
-  return (
-    state.power(redaction.sender) >= state.powerNeeded('redact') ||
-    serverNameOf(redaction.sender) === serverNameOf(target.pdu.sender)
-  )
-}
-
-/** A redaction that came before the event that it is aimed at, if it may redact it. */
-async function waitingRedactionOf(room: OpenRoom, event: IdentifiedPdu): Promise<KeptEvent | undefined> {
-  if (room.isWithoutWaitingRedactions) return undefined
-  const rows = await room.lease.range(pendingRedactions, {
-    index: 'target',
-    from: event.eventId,
-    to: `${event.eventId}\u0000`,
-  })
-  for (const row of rows) {
-    const redaction = await room.find(row.eventId)
-    if (!redaction) continue
-    const state = await stateOfGroup(room, redaction.groupBefore)
-    if (mayRedact(room, redaction.pdu, event, { group: redaction.groupBefore, state })) return redaction
-  }
-  return undefined
-}
-
-function waitingOps(
-  roomId: string,
-  event: KeptEvent,
-  redaction: RedactionNow,
-  early: KeptEvent | undefined,
-): readonly Op[] {
-  const ops: Op[] = []
-  if (redaction.outcome === 'withheld' && redaction.waitsFor !== undefined) {
-    ops.push(put(pendingRedactions, { eventId: event.eventId, target: redaction.waitsFor }, roomId))
-  }
-  if (early) ops.push(remove(pendingRedactions, early.eventId, roomId))
-  return ops
-}
-
-/** Rows of the current state that show content which was redacted: the event's own, or that of the one it replaced. */
-function redactedStateOps(room: OpenRoom, heads: Heads, redacted: readonly KeptEvent[]): readonly Op[] {
-  const ops: Op[] = []
-  for (const { eventId, pdu } of redacted) {
-    const { type, state_key: stateKey } = pdu
-    const current = stateKey === undefined ? undefined : heads.state.get(type, stateKey)
-    if (!current || (current.eventId !== eventId && current.replaces?.eventId !== eventId)) continue
-    const since = room.stateLog.since(current)
-    ops.push(put(currentState, stateRow(stateSlot(type, stateKey ?? ''), since, current), room.roomId))
-  }
-  return ops
 }
 
 /** What the changes of state make of our own users' memberships. */
@@ -351,7 +262,7 @@ async function membershipChanges(
       membership,
       eventId: source.eventId,
       sender: source.pdu.sender,
-      previous: membershipIn(before) ?? null,
+      previous: membershipIn(before) ?? old?.membership ?? null,
       isForgotten: isOut && (old?.isForgotten ?? false),
       strippedState:
         membership === 'invite' || membership === 'knock' ? strippedStateFor(source, heads.state) : undefined,

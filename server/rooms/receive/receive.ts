@@ -2,203 +2,149 @@
  * Events of other servers on their way into a room. Ours, once built, take steps 4 to 8 of the same way (`propose.ts`).
  * Spec: server-server-api §Checks performed on receipt of a PDU. Step 0, the room's ACL, is for whoever takes them in.
  */
-import { RemoteRefusal } from '../../federation/index.ts'
-import { RemoteError } from '../../net/index.ts'
-import { parseJson } from '../../protocol/json.ts'
-import { type IdentifiedPdu, type Json, type Pdu, referencedIds } from '../../protocol/pdu.ts'
-import { put, remove } from '../../store/index.ts'
+import { type IdentifiedPdu, type Json, referencedIds } from '../../protocol/pdu.ts'
 import type { RoomsCore } from '../core.ts'
 import type { OpenRoom } from '../open-room.ts'
-import { isRecommended, withPolicySignature } from '../policy-signature.ts'
-import { waitingEvents } from '../store.ts'
-import { type Judgement, judge, judgeByAuthEvents, loadAuthEvents, stateBefore } from './authorize.ts'
-import { stageEvent, stageOutlier } from './commit.ts'
+import { withPolicySignature } from '../policy-signature.ts'
+import type { StateMap } from '../state-map.ts'
+import { type AcceptOptions, acceptWithState } from './accept.ts'
+import { loadAuthEvents, stateBefore, stateBeforeGap } from './authorize.ts'
+import { fetchAuthEvents, fetchPrevious, fetchStateBefore } from './fetch-missing.ts'
+import { groupOfState } from './imported-state.ts'
+import type { Inquiry } from './inquiry.ts'
 import { parseReceived } from './parse.ts'
-import { verify } from './verify.ts'
+import { stateToJudgeBy } from './partial-members.ts'
+import { missingOf, namesItself } from './references.ts'
+import { keysOf, verify } from './verify.ts'
+
+/** What became of an event that is kept. */
+export interface Kept {
+  readonly outcome: 'accepted' | 'softFailed' | 'rejected' | 'known'
+  readonly eventId: string
+  readonly why?: string
+}
 
 /** What became of an event. Everything but `dropped` is durable. */
 export type Reception =
-  | {
-      readonly outcome: 'accepted' | 'softFailed' | 'rejected' | 'known'
-      readonly eventId: string
-      readonly why?: string
-    }
+  | Kept
   /** Nothing of it is kept. */
-  | { readonly outcome: 'dropped'; readonly why: string }
-  /** It is kept aside until an event that it builds on is known. */
+  | { readonly outcome: 'dropped'; readonly eventId?: string; readonly why: string }
+  /** It is kept aside until what it builds on is known. */
   | { readonly outcome: 'waiting'; readonly eventId: string; readonly missing: readonly string[] }
 
-/** How far back missing events are fetched for the sake of one that came in. */
-const MAX_FETCH_DEPTH = 10
-const MAX_FETCHED_AT_ONCE = 100
-/** So many events of one room may wait for others; older ones give way. */
-const MAX_WAITING = 1_000
+/** An event whose signatures are good, and what it lacks to be judged. */
+export interface Incomplete {
+  readonly outcome: 'incomplete'
+  readonly event: IdentifiedPdu
+  readonly missing: readonly string[]
+}
+
+/** Of an event, and those before it that were fetched for its sake. */
+const MAX_STATES_FETCHED = 3
 
 /**
- * Takes an event of another server in.
- * @param received.from the server that sent it, which is asked for what is missing
- * @param received.json read by `parseJson`
+ * Takes an event in, if all that it builds on is known.
+ * @param json read by `parseJson`
  */
 export async function receive(
   core: RoomsCore,
   room: OpenRoom,
-  received: { readonly json: Json; readonly from: string },
-  depth = 0,
-): Promise<Reception> {
-  const parsed = parseReceived(received.json, room.roomId, room.rules)
+  json: Json,
+): Promise<Exclude<Reception, { outcome: 'waiting' }> | Incomplete> {
+  const parsed = parseReceived(json, room.roomId, room.rules)
   if (!parsed.ok) return { outcome: 'dropped', why: parsed.why }
-  const { eventId } = parsed.event
+  const { eventId, pdu } = parsed.event
   if ((await room.find(eventId))?.order != null) return { outcome: 'known', eventId }
-  const verified = await verify(core, parsed.event, parsed.text, room.rules)
-  if (!verified.ok) return { outcome: 'dropped', why: verified.why }
+  if (namesItself(parsed.event)) return { outcome: 'dropped', eventId, why: 'it builds on itself' }
+  const verified = verify(await keysOf(core, [pdu], room.rules), parsed.event, parsed.text, room.rules)
+  if (!verified.ok) return { outcome: 'dropped', eventId, why: verified.why }
   const { event } = verified
-  const missing = await gather(core, room, event.pdu, received.from, depth)
-  if (missing.length > 0) return keepWaiting(core, room, event, received.from, missing)
-  const reception = await accept(core, room, event)
-  if (reception.outcome !== 'known') await retryWaiting(core, room, eventId)
-  return reception
+  return (await acceptIfComplete(core, room, event)) ?? { outcome: 'incomplete', event, missing: await allMissing(room, event) }
 }
 
-/** Steps 4 to 8. */
-async function accept(core: RoomsCore, room: OpenRoom, received: IdentifiedPdu): Promise<Reception> {
-  const event = await withPolicySignature(core, room, received)
-  const { eventId, pdu } = event
-  const entered = await room.enter(async () => {
-    const known = await room.find(eventId)
-    if (known?.order != null) return { outcome: 'known' as const, durable: room.durable(known) }
-    const before = await stateBefore(room, referencedIds(pdu.prev_events))
-    const eventById = await loadAuthEvents(room, event)
-    const byRules = judge({ event, rules: room.rules, eventById, before: before.state, current: room.head.state })
-    const judgement: Judgement =
-      byRules.outcome !== 'accepted' || isRecommended(core, room, pdu)
-        ? byRules
-        : { outcome: 'softFailed', why: "the room's policy server has not signed it" }
-    const { unsigned: _, ...kept } = pdu
-    const wasOutlier = known !== undefined
-    const { durable } = await stageEvent(core, room, {
-      event,
-      json: JSON.stringify(kept),
-      before,
-      judgement,
-      wasOutlier,
-    })
-    return { ...judgement, durable }
-  })
-  await entered.durable
-  if (entered.outcome === 'rejected' || entered.outcome === 'softFailed') {
-    const { outcome, why } = entered
-    core.environment.logger.info({ event: `pdu.${outcome}`, roomId: room.roomId, eventId, why })
-    return { outcome, eventId, why }
-  }
-  return { outcome: entered.outcome, eventId }
+async function allMissing(room: OpenRoom, event: IdentifiedPdu): Promise<readonly string[]> {
+  const { previous, auth } = await missingOf(room, event.pdu)
+  return [...new Set([...auth, ...previous])]
+}
+
+/** Steps 4 to 8 for a verified event. @returns `undefined` where something that it builds on is not known */
+export async function acceptIfComplete(
+  core: RoomsCore,
+  room: OpenRoom,
+  event: IdentifiedPdu,
+  options?: AcceptOptions,
+): Promise<Kept | undefined> {
+  const { previous, auth } = await missingOf(room, event.pdu)
+  if (previous.length > 0 || auth.length > 0) return undefined
+  return accept(core, room, event, undefined, options)
 }
 
 /**
- * Step 3: sees to it that the events which this one builds on are known, asking the sender for those that are not.
- * @returns those that are missing still: auth events of any kind, previous events whose state is not known
+ * The same for an event that lacks something: it is fetched, with as many of the events before it as a few requests bring. Where
+ * there are more, a gap stays below the oldest of them, behind the state that another server has there.
+ *
+ * @returns `undefined` where it is still not possible
  */
-async function gather(
+export async function acceptWithFetching(
   core: RoomsCore,
   room: OpenRoom,
-  pdu: Pdu,
-  from: string,
-  depth: number,
-): Promise<readonly string[]> {
-  const missing = await listMissing(room, pdu)
-  if (missing.length === 0 || !core.peers || depth >= MAX_FETCH_DEPTH) return missing
-  const previous = new Set(referencedIds(pdu.prev_events))
-  for (const eventId of missing.slice(0, MAX_FETCHED_AT_ONCE)) {
-    const json = await findAt(core, from, eventId)
-    if (json === undefined) continue
-    const parsed = parseReceived(json, room.roomId, room.rules)
-    if (!parsed.ok || !missing.includes(parsed.event.eventId)) continue
-    if (previous.has(parsed.event.eventId)) await receive(core, room, { json, from }, depth + 1)
-    else await receiveOutlier(core, room, { json, from }, depth + 1)
+  event: IdentifiedPdu,
+  inquiry: Inquiry,
+  options?: AcceptOptions,
+): Promise<Kept | undefined> {
+  let statesLeft = MAX_STATES_FETCHED
+  const takeIn = async (one: IdentifiedPdu, its?: AcceptOptions): Promise<Kept | undefined> => {
+    if (!(await fetchAuthEvents(core, room, one, inquiry))) return undefined
+    const { previous } = await missingOf(room, one.pdu)
+    if (previous.length === 0) return accept(core, room, one, undefined, its)
+    if (statesLeft === 0) return undefined
+    statesLeft -= 1
+    const stateIds = await fetchStateBefore(core, room, one.eventId, inquiry)
+    return stateIds && (await accept(core, room, one, stateIds, its))
   }
-  return listMissing(room, pdu)
+  if ((await missingOf(room, event.pdu)).previous.length > 0) {
+    for (const earlier of await fetchPrevious(core, room, event, inquiry)) await takeIn(earlier)
+  }
+  return takeIn(event, options)
 }
 
-/** What another server gives of one of its events; nothing, where it does not answer or has none. */
-async function findAt(core: RoomsCore, server: string, eventId: string): Promise<Json | undefined> {
-  try {
-    return await core.peers?.event(server, eventId)
-  } catch (error) {
-    if (error instanceof RemoteError || error instanceof RemoteRefusal) return undefined
-    throw error
-  }
+/** Whether the members are known that it takes to judge an event. */
+async function isDecidable(room: OpenRoom, event: IdentifiedPdu, before: StateMap): Promise<boolean> {
+  const eventById = await loadAuthEvents(room, event)
+  return [before, room.head.state].every((state) => stateToJudgeBy(event, eventById, state) !== undefined)
 }
 
-async function listMissing(room: OpenRoom, pdu: Pdu): Promise<readonly string[]> {
-  const missing = new Set<string>()
-  for (const eventId of referencedIds(pdu.auth_events)) if (!(await room.find(eventId))) missing.add(eventId)
-  for (const eventId of referencedIds(pdu.prev_events)) {
-    if ((await room.find(eventId))?.order == null) missing.add(eventId)
-  }
-  return [...missing]
-}
-
-/** An event that is wanted for others' sake: judged by its auth events alone, and given no place in the timeline. */
-async function receiveOutlier(
+/**
+ * @param stateIds the state before it, where not all of its previous events are known
+ * @returns `undefined` where it must wait for the room's members
+ */
+async function accept(
   core: RoomsCore,
   room: OpenRoom,
-  received: { readonly json: Json; readonly from: string },
-  depth: number,
-): Promise<void> {
-  const parsed = parseReceived(received.json, room.roomId, room.rules)
-  if (!parsed.ok || (await room.find(parsed.event.eventId))) return
-  const verified = await verify(core, parsed.event, parsed.text, room.rules)
-  if (!verified.ok) return
-  const { event } = verified
-  const wanted = referencedIds(event.pdu.auth_events)
-  await gather(core, room, { ...event.pdu, prev_events: [] }, received.from, depth)
-  const isComplete = await Promise.all(wanted.map((eventId) => room.find(eventId)))
-  // Judged without one of its auth events it would be rejected for good.
-  if (isComplete.some((found) => found === undefined)) return
-  const staged = await room.enter(async () => {
-    if (await room.find(event.eventId)) return undefined
-    const judgement = judgeByAuthEvents(event, await loadAuthEvents(room, event), room.rules)
-    const { unsigned: _, ...kept } = event.pdu
-    return stageOutlier(room, event, JSON.stringify(kept), judgement)
-  })
-  await staged?.durable
-}
-
-async function keepWaiting(
-  core: RoomsCore,
-  room: OpenRoom,
-  { eventId, pdu }: IdentifiedPdu,
-  from: string,
-  missing: readonly string[],
-): Promise<Reception> {
-  const { lease, roomId } = room
-  const surplus = (await lease.count(waitingEvents)) - MAX_WAITING + 1
-  const oldest = surplus > 0 ? await lease.range(waitingEvents, { index: 'receivedTs', limit: surplus }) : []
-  const receivedTs = core.environment.clock.now()
-  const row = { eventId, missing: missing[0] ?? '', receivedTs, from, json: JSON.stringify(pdu) }
-  await core.store.commit(() => [
-    put(waitingEvents, row, roomId),
-    ...oldest.map((old) => remove(waitingEvents, old.eventId, roomId)),
-  ])
-  core.environment.logger.info({ event: 'pdu.waiting', roomId, eventId, missing: missing.length })
-  return { outcome: 'waiting', eventId, missing }
-}
-
-/** Takes up again what waited for this event. */
-async function retryWaiting(core: RoomsCore, room: OpenRoom, eventId: string): Promise<void> {
-  const known = [eventId]
-  for (let next = known.pop(); next !== undefined; next = known.pop()) {
-    const rows = await room.lease.range(waitingEvents, { index: 'missing', from: next, to: `${next}\u0000` })
-    for (const row of rows) {
-      // It was verified before it was put aside.
-      const event = { eventId: row.eventId, pdu: parseJson(row.json) as unknown as Pdu }
-      const missing = await listMissing(room, event.pdu)
-      if (missing.length > 0) {
-        await keepWaiting(core, room, event, row.from, missing)
-        continue
-      }
-      await accept(core, room, event)
-      known.push(row.eventId)
-      await core.store.commit(() => [remove(waitingEvents, row.eventId, room.roomId)])
+  received: IdentifiedPdu,
+  stateIds: readonly string[] | undefined,
+  options?: AcceptOptions,
+): Promise<Kept | undefined> {
+  const event = await withPolicySignature(core, room, received)
+  const { eventId, pdu } = event
+  const previous = referencedIds(pdu.prev_events)
+  const entered = await room.enter(async () => {
+    const known = await room.find(eventId)
+    if (known?.order != null) return { outcome: 'known' as const, durable: room.durable(known) }
+    const before = stateIds
+      ? await stateBeforeGap(room, previous, await groupOfState(room, stateIds))
+      : await stateBefore(room, previous)
+    if (room.partial && !(await isDecidable(room, event, before.state))) {
+      for (const { id } of before.newGroups ?? []) room.groups.discard(id)
+      return undefined
     }
+    const { judgement, durable } = await acceptWithState(core, room, event, before, options)
+    return { ...judgement, durable }
+  })
+  if (!entered) return undefined
+  await entered.durable
+  if (entered.outcome === 'rejected' || entered.outcome === 'softFailed') {
+    return { outcome: entered.outcome, eventId, why: entered.why }
   }
+  return { outcome: entered.outcome, eventId }
 }

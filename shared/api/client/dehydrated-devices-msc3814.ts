@@ -10,7 +10,7 @@ export const DEHYDRATED_DEVICES_FEATURE = 'org.matrix.msc3814'
 const unstable = 'org.matrix.msc3814.v1'
 const url = `/_matrix/client/unstable/${unstable}/dehydrated_device`
 const none = Type.Object({})
-const DeviceData = Type.Object({ algorithm: Type.String() })
+const DeviceData = Type.Object({ algorithm: Type.String() }, { additionalProperties: true })
 const TheDevice = Type.Object({ device_id: Type.String() })
 const Events = Type.Object({ events: Type.Array(AnyObject), next_batch: Type.Optional(Type.String()) })
 

@@ -1,10 +1,17 @@
 import { Type } from 'typebox'
 import { AnyObject } from '../../matrix/json.ts'
-import { RoomId, RoomIdOrAlias, ServerName } from '../../matrix/schemas.ts'
+import { RoomId, RoomIdOrAlias, ServerName, UserId } from '../../matrix/schemas.ts'
 import { endpoint } from '../endpoint.ts'
 
 const body = Type.Object({
-  third_party_signed: Type.Optional(AnyObject),
+  third_party_signed: Type.Optional(
+    Type.Object({
+      sender: UserId,
+      mxid: UserId,
+      token: Type.String(),
+      signatures: AnyObject,
+    }),
+  ),
   reason: Type.Optional(Type.String()),
 })
 const reply = Type.Object({ room_id: RoomId })
@@ -33,7 +40,11 @@ export const joinRoom = endpoint({
   auth: 'accessToken',
   rateLimited: true,
   path: Type.Object({ roomIdOrAlias: RoomIdOrAlias }),
-  query: Type.Object({ via: Type.Optional(Type.Array(ServerName)) }),
+  query: Type.Object({
+    via: Type.Optional(Type.Array(ServerName)),
+    // What `via` was called before version 1.12 of the specification.
+    server_name: Type.Optional(Type.Array(ServerName)),
+  }),
   body,
   bodyRequired: false,
   reply,

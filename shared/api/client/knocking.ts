@@ -10,7 +10,11 @@ export const knockRoom = endpoint({
   auth: 'accessToken',
   rateLimited: true,
   path: Type.Object({ roomIdOrAlias: RoomIdOrAlias }),
-  query: Type.Object({ via: Type.Optional(Type.Array(ServerName)) }),
+  query: Type.Object({
+    via: Type.Optional(Type.Array(ServerName)),
+    // What `via` was called before version 1.12 of the specification.
+    server_name: Type.Optional(Type.Array(ServerName)),
+  }),
   body: Type.Object({ reason: Type.Optional(Type.String()) }),
   bodyRequired: false,
   reply: Type.Object({ room_id: RoomId }),

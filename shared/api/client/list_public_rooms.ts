@@ -24,7 +24,7 @@ export const PublishedRoom = Type.Object({
 })
 
 /** Spec: data/api/client-server/definitions/public_rooms_response.yaml. */
-const PublishedRooms = Type.Object({
+export const PublishedRooms = Type.Object({
   chunk: Type.Array(PublishedRoom),
   next_batch: Type.Optional(Type.String()),
   prev_batch: Type.Optional(Type.String()),

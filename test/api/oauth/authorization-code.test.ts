@@ -55,6 +55,8 @@ describe('client-server-api §Authorisation code flow', () => {
     expect(headers.get('access-control-allow-origin')).toBe('*')
     expect(body).toMatchObject({ token_type: 'Bearer', scope: scopeFor(flow.deviceId) })
     expect(body.expires_in).toBeGreaterThan(0)
+    expect(body.expires_in).toBeLessThanOrEqual(3_600)
+    expect(body.refresh_token).toEqual(expect.any(String))
     expect((await server.api(body.access_token).get(WHOAMI)).body).toEqual({
       user_id: '@alice:hearth.test',
       device_id: flow.deviceId,
@@ -150,6 +152,8 @@ describe('client-server-api §Authorisation code flow', () => {
     ['an empty device ID', { scope: 'urn:matrix:client:api:* urn:matrix:client:device:' }, 'invalid_scope'],
     ['two devices', { scope: `${scopeFor('ONE')} urn:matrix:client:device:TWO` }, 'invalid_scope'],
     ['a device alone', { scope: 'urn:matrix:client:device:ONE' }, 'invalid_scope'],
+    ['a character that scopes cannot have', { scope: scopeFor('O"NE') }, 'invalid_scope'],
+    ['a letter beyond ASCII', { scope: scopeFor('ÖNE') }, 'invalid_scope'],
   ])('tells the client of %s', async (_, changes, error) => {
     const flow = newFlow(clientId, changes)
     const page = await formBrowser(server.baseUrl).get(authorizeUrl(metadata, flow))

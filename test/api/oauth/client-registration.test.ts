@@ -133,6 +133,9 @@ describe('client-server-api §Redirect URI validation', () => {
     'http://user@localhost/callback',
     'http://127.0.0.2/callback',
     'http://localhost.evil.example/callback',
+    'com.example.app:/callback#fragment',
+    'http://localhost/callback#fragment',
+    'https://app.example.com/claimed#fragment',
     'javascript:alert(1)',
   ])('refuses %s of a native client', async (uri) => {
     const reply = await register({ ...native, redirect_uris: [uri] })

@@ -74,3 +74,78 @@ describe('the e-mail addresses of the account page', () => {
     expect((await browser.submit('/forgot-password', { email: 'anna@example.org' })).status).toBe(403)
   })
 })
+
+describe('the e-mail address of a new account', () => {
+  const username = 'berta'
+  const own = 'password of berta'
+  const begin = async (home: MailHome): Promise<FormBrowser> => {
+    const browser = formBrowser(home.server.baseUrl)
+    expect((await browser.get('/oauth/new-account')).html).toContain('type="email"')
+    return browser
+  }
+
+  it('belongs to the account once the link was confirmed with its password', async () => {
+    await using home = await startMailHome()
+    const browser = await begin(home)
+    const made = await browser.submit('/new-account', { username, password: own, email: 'Berta@example.org' })
+    expect(made).toMatchObject({ status: 200, text: expect.stringContaining('on its way to Berta@example.org') })
+    expect((await browser.get('/account')).text, 'signed in without waiting for the mail').toContain(
+      '@berta:hearth.test',
+    )
+    expect((await browser.get('/account/addresses')).text).not.toContain('berta@example.org')
+
+    const mailbox = formBrowser(home.server.baseUrl)
+    const link = home.newest().link ?? ''
+    expect((await mailbox.get(link)).html).toContain('value="@berta:hearth.test"')
+    const guessed = await mailbox.submit('/submit_token', { password: 'a guess' })
+    expect(guessed.status).toBe(403)
+    expect((await browser.get('/account/addresses')).text).not.toContain('berta@example.org')
+    expect((await mailbox.submit('/submit_token', { password: own })).text).toContain('Done')
+    expect((await browser.get('/account/addresses')).text).toContain('berta@example.org')
+    await mailbox.get(link)
+    expect((await mailbox.submit('/submit_token', { password: own })).text, 'again').toContain('Done')
+    const login = formBrowser(home.server.baseUrl)
+    await login.get('/oauth/login')
+    const signedInBy = await login.submit('/oauth/login', { username: 'berta@example.org', password: own })
+    expect(signedInBy.text).toContain('@berta:hearth.test')
+  })
+
+  it('may be left out, and makes no account where it is none', async () => {
+    await using home = await startMailHome()
+    const browser = await begin(home)
+    const wrong = await browser.submit('/new-account', { username, password: own, email: 'nonsense' })
+    expect(wrong).toMatchObject({ status: 400, text: expect.stringContaining('not an e-mail address') })
+    expect(wrong.html).toContain('value="nonsense"')
+    const made = await browser.submit('/new-account', { username, password: own, email: '' })
+    expect(made.text).toContain('@berta:hearth.test')
+    expect(home.count).toBe(0)
+  })
+
+  it("tells nobody on the page that it is another's", async () => {
+    await using home = await startMailHome()
+    await withAddress(home)
+    const browser = await begin(home)
+    const made = await browser.submit('/new-account', { username, password: own, email: 'anna@example.org' })
+    expect(made.text).toContain('on its way')
+    expect(home.newest().link).toBeUndefined()
+    expect(home.newest().text).toContain('@anna:hearth.test')
+  })
+
+  it('is not asked for where no mail can be sent', async () => {
+    await using server = await startTestServer()
+    const browser = formBrowser(server.baseUrl)
+    expect((await browser.get('/oauth/new-account')).html).not.toContain('type="email"')
+    const made = await browser.submit('/new-account', { username, password: own, email: 'berta@example.org' })
+    expect(made.text).toContain('@berta:hearth.test')
+  })
+
+  it('leaves the account where the mail could not be sent, and says so', async () => {
+    const gone = { smtp_url: 'smtp://127.0.0.1:1', from: 'Home <home@example.org>' }
+    await using server = await startTestServer({ config: { mail: gone } })
+    const browser = formBrowser(server.baseUrl)
+    await browser.get('/oauth/new-account')
+    const made = await browser.submit('/new-account', { username, password: own, email: 'berta@example.org' })
+    expect(made).toMatchObject({ status: 200, text: expect.stringContaining('No mail could be sent') })
+    expect((await browser.get('/account')).text).toContain('@berta:hearth.test')
+  })
+})

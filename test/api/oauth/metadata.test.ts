@@ -18,6 +18,8 @@ describe('client-server-api §Server metadata discovery', () => {
       response_modes_supported: ['query', 'fragment'],
       grant_types_supported: ['authorization_code', 'refresh_token', 'urn:ietf:params:oauth:grant-type:device_code'],
       code_challenge_methods_supported: ['S256'],
+      prompt_values_supported: expect.arrayContaining(['create']),
+      account_management_uri: `${server.baseUrl}/account`,
       account_management_actions_supported: [
         'org.matrix.profile',
         'org.matrix.devices_list',

@@ -171,6 +171,7 @@ describe('the pages of the authorization server', () => {
     }
     expect(page.status).toBe(429)
     expect(page.text).toContain('Too many attempts')
+    expect(Number(page.headers.get('retry-after'))).toBeGreaterThan(0)
   })
 
   it('offer no new accounts where registration is closed', async () => {
@@ -218,6 +219,40 @@ describe('client-server-api §Client login via SSO, §OAuth 2.0 aware clients', 
     const logIn = () => server.api().post('/_matrix/client/v3/login', { type: 'm.login.token', token })
     expect(await logIn()).toMatchObject({ status: 200, body: { user_id: '@alice:hearth.test' } })
     expect(await logIn()).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+  })
+
+  it('redirects to the login page, and from there to the redirectUrl with its own loginToken alone', async () => {
+    const path = redirect({ redirectUrl: 'https://chat.example/?loginToken=planted&a=1&loginToken=again#/x' })
+    const first = await fetch(`${server.baseUrl}${path}`, { redirect: 'manual' })
+    expect([first.status, first.headers.get('location')?.startsWith(`${server.baseUrl}/oauth/`)]).toEqual([302, true])
+    const browser = formBrowser(server.baseUrl)
+    expect((await browser.get(path)).title).toContain('Sign in')
+    await signIn(browser, 'alice')
+    const { leftFor } = await browser.submit('/oauth/sso')
+    expect(leftFor?.searchParams.get('a')).toBe('1')
+    expect(leftFor?.hash).toBe('#/x')
+    const tokens = leftFor?.searchParams.getAll('loginToken') ?? []
+    expect(tokens).toHaveLength(1)
+    expect(['planted', 'again']).not.toContain(tokens[0])
+    const login = { type: 'm.login.token', token: tokens[0] }
+    expect((await server.api().post('/_matrix/client/v3/login', login)).status).toBe(200)
+  })
+
+  it('gives login tokens that are good for half a minute', async () => {
+    const clock = manualClock()
+    await using later = await startTestServer({ clock })
+    await later.register('alice')
+    const browser = formBrowser(later.baseUrl)
+    await browser.get(redirect({ redirectUrl: 'https://chat.example/' }))
+    await signIn(browser, 'alice')
+    const logIn = async (waitMs: number) => {
+      await browser.get(redirect({ redirectUrl: 'https://chat.example/' }))
+      const token = (await browser.submit('/oauth/sso')).leftFor?.searchParams.get('loginToken')
+      clock.advance(waitMs)
+      return (await later.api().post('/_matrix/client/v3/login', { type: 'm.login.token', token })).status
+    }
+    expect(await logIn(29_000)).toBe(200)
+    expect(await logIn(30_000)).toBe(403)
   })
 
   it('shows how to make an account with action=register', async () => {

@@ -34,6 +34,8 @@ describe('client-server-api §Refresh token grant', () => {
     const { status, body } = await refresh(metadata, session.clientId, session.refresh_token)
     expect(status).toBe(200)
     expect(body.scope).toBe(session.scope)
+    expect(body.access_token).not.toBe(session.access_token)
+    expect(body.refresh_token).not.toBe(session.refresh_token)
     expect((await server.api(body.access_token).get(WHOAMI)).body.device_id).toBe(session.deviceId)
     // The old ones end with the first use of the new.
     expect(await server.api(session.access_token).get(WHOAMI)).toMatchObject({
@@ -122,11 +124,15 @@ describe('client-server-api §Token revocation', () => {
     expect(JSON.stringify(body)).not.toContain(session.deviceId)
   })
 
-  it('revokes a leaked token for whoever found it', async () => {
-    const session = await logIn()
-    expect((await postForm(metadata.revocation_endpoint, { token: session.access_token })).status).toBe(200)
-    expect(await statusOf(session.access_token)).toBe(401)
-  })
+  it.each<Record<string, string>>([{}, { client_id: 'another' }])(
+    'revokes a leaked token for whoever found it: %j',
+    async (who) => {
+      const session = await logIn()
+      const token = session.refresh_token
+      expect((await postForm(metadata.revocation_endpoint, { token, ...who })).status).toBe(200)
+      expect(await statusOf(session.access_token)).toBe(401)
+    },
+  )
 
   it('answers 200 for tokens that are gone or never were, and 400 for none', async () => {
     expect((await postForm(metadata.revocation_endpoint, { token: 'hat_nothing' })).status).toBe(200)

@@ -203,6 +203,15 @@ describe('client-server-api §Event replacements', () => {
     expect(await bodyOf(bob, event)).toBe('* good')
   })
 
+  it('heeds no edit of another room', async () => {
+    const event = await send(alice, roomId, 'original')
+    const other = await newRoom(alice)
+    const elsewhere = await edit(alice, other, event, 'from elsewhere')
+    expect(await bundleOf(bob, roomId, event)).toBeUndefined()
+    expect((await children(bob, roomId, event)).body.chunk).toEqual([])
+    expect(await getEvent(alice, other, elsewhere)).toMatchObject({ content: { body: '* from elsewhere' } })
+  })
+
   it('needs no cleartext content in the edit of an encrypted event', async () => {
     const cipher = { algorithm: 'm.megolm.v1.aes-sha2', ciphertext: 'x', session_id: 's' }
     const event = await send(alice, roomId, { type: 'm.room.encrypted', content: cipher })

@@ -70,6 +70,36 @@ describe('client-server-api §POST /createRoom', () => {
     expect(await join(bob, roomId)).toMatchObject({ status: 200, body: { room_id: roomId } })
   })
 
+  it('applies what a request asks for in the order of the specification, the later over the earlier', async () => {
+    const roomId = await newRoom(alice, {
+      room_alias_name: 'in-order',
+      initial_state: [
+        { type: 'org.example.second', content: {} },
+        { type: 'org.example.first', content: {} },
+        { type: 'm.room.encryption', content: { algorithm: 'm.megolm.v1.aes-sha2' } },
+      ],
+      name: 'N',
+      topic: 'T',
+      invite: [carol.userId, bob.userId],
+    })
+    expect((await history(alice, roomId)).map(({ type, state_key }) => state_key || type)).toEqual([
+      'm.room.create',
+      alice.userId,
+      'm.room.power_levels',
+      'm.room.canonical_alias',
+      'm.room.join_rules',
+      'm.room.history_visibility',
+      'm.room.guest_access',
+      'org.example.second',
+      'org.example.first',
+      'm.room.encryption',
+      'm.room.name',
+      'm.room.topic',
+      carol.userId,
+      bob.userId,
+    ])
+  })
+
   it('takes the preset from the visibility', async () => {
     const open = await newRoom(alice, { visibility: 'public' })
     expect((await getState(alice, open, 'm.room.join_rules')).body).toEqual({ join_rule: 'public' })
@@ -120,6 +150,20 @@ describe('client-server-api §POST /createRoom', () => {
     expect(body).toMatchObject({ events_default: 7, state_default: 50, users: {} })
     expect(body.events).toEqual({ 'm.room.topic': 1, 'm.room.tombstone': 150 })
   })
+
+  it.each([
+    [{ state_default: 200 }, 201],
+    [{ state_default: 200, events: {} }, 201],
+    [{ state_default: 200, events: { 'm.room.tombstone': 7 } }, 7],
+    [{ state_default: 100 }, 150],
+  ])(
+    'wants more for a tombstone in version 12 than for other state, unless it is named: %j',
+    async (override, level) => {
+      const wish = { room_version: '12', power_level_content_override: override }
+      const { body } = await getState(alice, await newRoom(alice, wish), 'm.room.power_levels')
+      expect(body.events).toMatchObject({ 'm.room.tombstone': level })
+    },
+  )
 
   it('carries creation_content over, but not what is the server’s to say', async () => {
     const roomId = await newRoom(alice, {

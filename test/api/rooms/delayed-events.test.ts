@@ -141,6 +141,22 @@ describe('MSC4140 delayed events', () => {
     expect(await bodies(alice, roomId)).toEqual(['sent', 'restarted'])
   })
 
+  it('is for who is in the room, and tells others not even whether there is such a room', async () => {
+    const carol = await server.register('carol')
+    const content = text('from outside')
+    const known = await schedule(carol, { delay_ms: 1_000, content })
+    expect(known).toMatchObject({ status: 403, body: { errcode: 'M_FORBIDDEN' } })
+    const path = `${UNSTABLE}/rooms/${e('!nobody-knows:hearth.test')}/delayed_event/m.room.message/t0`
+    expect((await carol.api.put(path, { delay_ms: 1_000, content })).body).toEqual(known.body)
+    await act(alice, 'invite', roomId, carol)
+    expect((await schedule(carol, { delay_ms: 1_000, content })).status).toBe(403)
+    const own = { delay_ms: 1_000, state_key: carol.userId, content: { membership: 'join' } }
+    const delayId = await scheduled(carol, own, 'm.room.member')
+    clock.advance(1_000)
+    await finalised(carol, delayId)
+    expect((await getState(alice, roomId, 'm.room.member', carol.userId)).body).toMatchObject({ membership: 'join' })
+  })
+
   it('sets state, memberships too, and takes the delay from the query as clients of today send it', async () => {
     const byQuery = { 'org.matrix.msc4140.delay': 1_000 }
     const path = roomPath(roomId, `/state/org.example.call/${e(bob.userId)}`)

@@ -120,6 +120,17 @@ describe('client-server-api §Published room directory', () => {
     expect((await list()).chunk).toEqual([])
   })
 
+  it('says nothing of who may join: a room may be published and closed, or open and not published', async () => {
+    const closed = await newRoom(alice, { visibility: 'public', preset: 'private_chat', name: 'Closed' })
+    const open = await newRoom(alice, { visibility: 'private', preset: 'public_chat', name: 'Open' })
+    const { chunk } = (await server.api().get<Directory>('/_matrix/client/v3/publicRooms')).body
+    expect(chunk).toContainEqual(expect.objectContaining({ room_id: closed, join_rule: 'invite' }))
+    expect(chunk.map(({ room_id }) => room_id)).not.toContain(open)
+    expect(await join(bob, closed)).toMatchObject(forbidden)
+    expect(await join(bob, open)).toMatchObject({ status: 200 })
+    await alice.api.put(listPath(closed), { visibility: 'private' })
+  })
+
   it('is changed only by those with the power for it', async () => {
     const roomId = await newRoom(alice, { preset: 'public_chat' })
     await join(bob, roomId)

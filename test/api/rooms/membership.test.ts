@@ -270,6 +270,18 @@ describe('client-server-api §Inviting, kicking, banning, leaving', () => {
     expect(await join(bob, roomId)).toMatchObject({ status: 200 })
   })
 
+  it('takes the ID of a room, not its alias', async () => {
+    const roomId = await newRoom(alice, { preset: 'public_chat', room_alias_name: 'by-alias' })
+    await join(bob, roomId)
+    for (const action of ['invite', 'kick', 'ban', 'unban'] as const) {
+      expect(await act(alice, action, '#by-alias:hearth.test', bob)).toMatchObject({
+        status: 400,
+        body: { errcode: 'M_INVALID_PARAM' },
+      })
+    }
+    expect(await membershipOf(alice, roomId, bob)).toBe('join')
+  })
+
   it('never lets the weaker act upon the stronger', async () => {
     const roomId = await newRoom(alice, { preset: 'public_chat', room_version: '11' })
     await join(bob, roomId)
@@ -303,6 +315,25 @@ describe('client-server-api §Knocking on rooms', () => {
     await knock(bob, roomId)
     expect(await act(alice, 'kick', roomId, bob)).toMatchObject(done)
     expect(await membershipOf(alice, roomId, bob)).toBe('leave')
+  })
+
+  it('lets only those answer a knock who have the power to invite, kick or ban', async () => {
+    const roomId = await knockable()
+    const { body: levels } = await getState(alice, roomId, 'm.room.power_levels')
+    await setState(alice, roomId, 'm.room.power_levels', { ...levels, invite: 50 })
+    await act(alice, 'invite', roomId, carol)
+    await join(carol, roomId)
+    await knock(bob, roomId)
+    for (const action of ['invite', 'kick', 'ban'] as const) {
+      expect(await act(carol, action, roomId, bob)).toMatchObject(forbidden)
+    }
+    expect(await membershipOf(alice, roomId, bob)).toBe('knock')
+    const users = { [carol.userId]: 10 }
+    await setState(alice, roomId, 'm.room.power_levels', { ...levels, users, invite: 10, kick: 10, ban: 50 })
+    expect(await act(carol, 'kick', roomId, bob)).toMatchObject(done)
+    await knock(bob, roomId)
+    expect(await act(carol, 'invite', roomId, bob)).toMatchObject(done)
+    expect(await join(bob, roomId)).toMatchObject({ status: 200 })
   })
 
   it('is refused where the room is not set up for it, to the banned and to members', async () => {

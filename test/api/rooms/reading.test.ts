@@ -302,4 +302,25 @@ describe('client-server-api §GET /rooms/{roomId}/context/{eventId}', () => {
     expect(await alice.api.get(roomPath(roomId, '/context/%24none'))).toMatchObject({ status: 404 })
     expect(await bob.api.get(path)).toMatchObject(forbidden)
   })
+
+  it('gives nothing around an event that the user may not see', async () => {
+    const roomId = await newRoom(alice, visibility('joined'))
+    const [hidden] = await say(alice, roomId, 'before bob came')
+    await join(bob, roomId)
+    const [seen] = await say(alice, roomId, 'with bob')
+    await leave(bob, roomId)
+    const [after] = await say(alice, roomId, 'after bob left')
+    await setState(alice, roomId, 'm.room.name', { name: 'of later' })
+    const context = (eventId: string | undefined) =>
+      bob.api.get<{ events_before: ClientEvent[]; events_after: ClientEvent[] }>(
+        roomPath(roomId, `/context/${encodeURIComponent(eventId ?? '')}`),
+        { limit: 20 },
+      )
+    const { status, body } = await context(seen)
+    expect(status).toBe(200)
+    expect([texts(body.events_before), texts(body.events_after)]).toEqual([[], []])
+    expect(body.events_after.map(({ state_key }) => state_key)).toEqual([bob.userId])
+    expect(JSON.stringify(body)).not.toMatch(/before bob came|after bob left|of later/)
+    for (const eventId of [hidden, after]) expect((await context(eventId)).status).toBe(404)
+  })
 })

@@ -135,6 +135,16 @@ describe('client-server-api §Relationships API', () => {
     expect(ids((await children(alice, roomId, root, '', { recurse: true })).body.chunk)).toEqual([second, first])
   })
 
+  it('gives 50 events where no limit is named, and 500 at most', async () => {
+    const roomId = await roomOfBoth()
+    const event = await send(alice, roomId, 'event')
+    await Promise.all(Array.from({ length: 505 }, (_, i) => reply(bob, roomId, event, `${i}`)))
+    expect((await children(alice, roomId, event)).body.chunk).toHaveLength(50)
+    const { body } = await children(alice, roomId, event, '', { limit: 1_000_000 })
+    expect(body.chunk).toHaveLength(500)
+    expect(ids((await children(alice, roomId, event, '', { from: body.next_batch ?? '' })).body.chunk)).toHaveLength(5)
+  })
+
   it('pages through several levels without leaving anything out', async () => {
     const roomId = await roomOfBoth()
     const root = await send(alice, roomId, 'root')
@@ -216,6 +226,14 @@ describe('client-server-api §Querying threads in a room', () => {
     expect(await threads(alice, roomId, { from: 'nonsense' })).toMatchObject(badParam)
     expect(await threads(alice, roomId, { limit: 0 })).toMatchObject(badParam)
     expect(await threads(alice, roomId, { include: 'none' })).toMatchObject(badParam)
+  })
+
+  it('lists 20 where no limit is named, and 100 at most', async () => {
+    const roomId = await roomOfBoth()
+    for (let i = 0; i < 105; i += 1) await reply(bob, roomId, await send(alice, roomId, `root ${i}`), 'reply')
+    expect((await threads(alice, roomId)).body.chunk).toHaveLength(20)
+    const { body } = await threads(alice, roomId, { limit: 1_000_000 })
+    expect([body.chunk.length, typeof body.next_batch]).toEqual([100, 'string'])
   })
 
   it('knows in which ones the user took part: by their root or an event in them', async () => {

@@ -1,4 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { manualClock } from '../../support/manual-clock.ts'
 import {
   allState,
   forget,
@@ -132,5 +133,31 @@ describe('client-server-api §Mutual rooms', () => {
     }
     await forget(frank, rooms[2] ?? '')
     expect((await frank.api.get(path, { user_id: erin.userId })).body.count).toBe(2)
+  })
+
+  it('come in batches where they are many, whose tokens are good for ten minutes at least', async () => {
+    const clock = manualClock()
+    await using busy = await startTestServer({ clock })
+    const [gina, hugo] = [await busy.register('gina'), await busy.register('hugo')]
+    const rooms = await Promise.all(
+      Array.from({ length: 103 }, async () => {
+        const room = await newRoom(gina, { preset: 'public_chat' })
+        await join(hugo, room)
+        return room
+      }),
+    )
+    const ask = async (query = {}) =>
+      (
+        await gina.api.get<{ joined: string[]; count: number; next_batch?: string }>(
+          '/_matrix/client/v1/mutual_rooms',
+          { user_id: hugo.userId, ...query },
+        )
+      ).body
+    const first = await ask()
+    expect([first.joined.length, first.count, typeof first.next_batch]).toEqual([100, 103, 'string'])
+    clock.advance(10 * 60_000)
+    const second = await ask({ from: first.next_batch })
+    expect(second.next_batch).toBeUndefined()
+    expect([...first.joined, ...second.joined].toSorted()).toEqual(rooms.toSorted())
   })
 })

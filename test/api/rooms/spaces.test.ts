@@ -142,6 +142,24 @@ describe('client-server-api §GET /rooms/{roomId}/hierarchy', () => {
     expect(await hierarchy(alice, top, { from })).toMatchObject(badParam)
   })
 
+  it('gives 50 rooms where no limit is named, 100 at most, and 20 levels', async () => {
+    const wide = await space('wide')
+    const made = await Promise.all(Array.from({ length: 105 }, (_, i) => room(`${i}`)))
+    for (const child of made) await add(wide, child)
+    const found = async (query = {}) => (await hierarchy(bob, wide, query)).body
+    expect((await found()).rooms).toHaveLength(50)
+    const most = await found({ limit: 1_000_000 })
+    expect([most.rooms.length, typeof most.next_batch]).toEqual([100, 'string'])
+    const levels = [await space('0')]
+    for (let i = 1; i <= 22; i += 1) {
+      levels.push(await space(`${i}`))
+      await add(levels[i - 1] ?? '', levels[i] ?? '')
+    }
+    const upTo20 = Array.from({ length: 21 }, (_, i) => `${i}`)
+    expect(await names(bob, levels[0] ?? '')).toEqual(upTo20)
+    expect(await names(bob, levels[0] ?? '', { max_depth: 1_000_000 })).toEqual(upTo20)
+  })
+
   it('shows the rooms that a user is in, may join, may ask to join or may read, and no others', async () => {
     const carol = await server.register('carol')
     const club = await room('club', { preset: 'private_chat' })

@@ -1,4 +1,6 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { signJson } from '../../../server/protocol/signing.ts'
+import { makeSigningKey, type SigningKey } from '../../../server/protocol/signing-key.ts'
 import { registerAdmin } from '../../support/admin.ts'
 import { act, bodies, join, knock, leave, newRoom, roomPath, send, setState } from '../../support/room-calls.ts'
 import { type Person, startTestServer, type TestServer } from '../../support/test-server.ts'
@@ -75,5 +77,75 @@ describe('client-server-api §Account suspension', () => {
     expect((await join(bob, open)).status).toBe(200)
     await send(bob, open, 'back')
     expect(await bodies(alice, open)).toEqual(['back'])
+  })
+
+  it('lets a suspended user log in, sync, verify devices, keep keys and backups, sign out and deactivate', async () => {
+    const carol = await server.register('carol')
+    const roomId = await newRoom(alice, { preset: 'public_chat' })
+    await join(carol, roomId)
+    const { next_batch: since } = (await carol.api.get<{ next_batch: string }>(`${V3}/sync`)).body
+    expect((await suspend(carol, true)).status).toBe(200)
+
+    const other = await server.login('carol')
+    await send(alice, roomId, 'you are still told')
+    const synced = await other.api.get(`${V3}/sync`, { since })
+    expect(JSON.stringify(synced.body)).toContain('you are still told')
+
+    const [master, selfSigning, device] = [1, 2, 3].map((seed) => makeSigningKey(Buffer.alloc(32, seed), 'made'))
+    if (!master || !selfSigning || !device) throw new Error('three keys are needed')
+    const named = (key: SigningKey, name = key.publicKey): SigningKey => ({ ...key, keyId: `ed25519:${name}` })
+    const keyOf = (usage: string, { publicKey }: SigningKey) => ({
+      user_id: carol.userId,
+      usage: [usage],
+      keys: { [`ed25519:${publicKey}`]: publicKey },
+    })
+    const deviceKeys = signJson(
+      {
+        user_id: carol.userId,
+        device_id: other.deviceId,
+        algorithms: ['m.olm.v1.curve25519-aes-sha2'],
+        keys: { [`ed25519:${other.deviceId}`]: device.publicKey },
+      },
+      carol.userId,
+      named(device, other.deviceId),
+    )
+    const signed = signJson(deviceKeys, carol.userId, named(selfSigning))
+    const backup = { algorithm: 'm.megolm_backup.v1.curve25519-aes-sha2', auth_data: { public_key: 'abc' } }
+    const key = {
+      first_message_index: 0,
+      forwarded_count: 0,
+      is_verified: true,
+      session_data: { ephemeral: 'e', ciphertext: 'c', mac: 'm' },
+    }
+    const request = { messages: { [carol.userId]: { [carol.deviceId]: { from_device: other.deviceId } } } }
+    for (const [what, reply] of [
+      ['to-device', await other.api.put(`${V3}/sendToDevice/m.key.verification.request/1`, request)],
+      ['device keys', await other.api.post(`${V3}/keys/upload`, { device_keys: deviceKeys })],
+      [
+        'cross-signing',
+        await other.api.post(`${V3}/keys/device_signing/upload`, {
+          master_key: keyOf('master', master),
+          self_signing_key: signJson(keyOf('self_signing', selfSigning), carol.userId, named(master)),
+        }),
+      ],
+      [
+        'signatures',
+        await other.api.post(`${V3}/keys/signatures/upload`, { [carol.userId]: { [other.deviceId]: signed } }),
+      ],
+      ['backup', await other.api.post(`${V3}/room_keys/version`, backup)],
+      ['backup of a key', await other.api.put(`${V3}/room_keys/keys/${e(roomId)}/session?version=1`, key)],
+      ['log out', await carol.api.post(`${V3}/logout`)],
+    ] as const) {
+      expect({ what, ...reply }).toMatchObject({ what, status: 200 })
+      expect(reply.body.failures ?? {}).toEqual({})
+    }
+
+    const auth = { type: 'm.login.password', identifier: { type: 'm.id.user', user: 'carol' } }
+    const proof = { auth: { ...auth, password: 'password of carol' } }
+    const third = await server.login('carol')
+    expect((await other.api.delete(`${V3}/devices/${third.deviceId}`, proof)).status).toBe(200)
+    expect((await third.api.get(`${V3}/account/whoami`)).status).toBe(401)
+    expect((await other.api.post(`${V3}/account/deactivate`, proof)).status).toBe(200)
+    expect((await other.api.get(`${V3}/account/whoami`)).status).toBe(401)
   })
 })

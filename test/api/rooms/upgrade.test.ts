@@ -194,6 +194,16 @@ describe('client-server-api §Room Upgrades', () => {
     })
   })
 
+  it('gives whoever upgrades the room theirs as well', async () => {
+    const roomId = await newRoom(alice, {})
+    const tags = (room: string) => `/_matrix/client/v3/user/${e(alice.userId)}/rooms/${e(room)}/tags`
+    await alice.api.put(`${tags(roomId)}/u.mine`, {})
+    await alice.api.put(`/_matrix/client/v3/pushrules/global/room/${e(roomId)}`, { actions: [] })
+    const newId = await upgraded(alice, roomId, { new_version: '12' })
+    expect((await alice.api.get(tags(newId))).body).toEqual({ tags: { 'u.mine': {} } })
+    expect(await alice.api.get(`/_matrix/client/v3/pushrules/global/room/${e(newId)}`)).toMatchObject({ status: 200 })
+  })
+
   it('takes nothing over into a room that only claims to be a replacement', async () => {
     const roomId = await newRoom(bob, {})
     await bob.api.put(`/_matrix/client/v3/user/${e(bob.userId)}/rooms/${e(roomId)}/tags/m.favourite`, {})

@@ -117,6 +117,8 @@ describe('client-server-api §Receipts', () => {
       },
     })
     expect(room.timeline.events).toEqual([])
+    const whole = rig.find(rig.mustJoined(await rig.sync(alice), roomId), 'm.receipt')
+    expect(whole?.content).toEqual(rig.find(room, 'm.receipt')?.content)
   })
 
   it('never moves backwards', async () => {
@@ -245,6 +247,11 @@ describe('client-server-api §Read and unread markers', () => {
       'm.read',
       'm.read.private',
     ])
+    // As with /receipt, the private one is for its user alone.
+    const bob = await server.register('bob')
+    await rig.join(bob, roomId)
+    const seen = rig.find(rig.mustJoined(await rig.sync(bob), roomId), 'm.receipt')
+    expect(Object.keys(seen?.content[two] as object)).toEqual(['m.read'])
   })
 
   it('sets the marker through /receipt, too, and never backwards', async () => {
@@ -258,6 +265,19 @@ describe('client-server-api §Read and unread markers', () => {
     expect(rig.mustJoined(await rig.sync(alice), roomId).account_data.events).toEqual([
       { type: 'm.fully_read', content: { event_id: two } },
     ])
+  })
+
+  it('takes events of this room only', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const roomId = await rig.createRoom(alice)
+    const elsewhere = await rig.say(alice, await rig.createRoom(alice), 'elsewhere')
+    for (const key of ['m.fully_read', 'm.read', 'm.read.private']) {
+      const reply = await alice.api.post(`/_matrix/client/v3/rooms/${e(roomId)}/read_markers`, { [key]: elsewhere })
+      expect(reply, key).toMatchObject({ status: 404, body: { errcode: 'M_NOT_FOUND' } })
+    }
+    const room = rig.mustJoined(await rig.sync(alice), roomId)
+    expect([room.account_data.events, room.ephemeral.events]).toEqual([[], []])
   })
 
   it('changes nothing where one of the events is unknown', async () => {

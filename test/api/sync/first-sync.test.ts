@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest'
-import { startTestServer } from '../../support/test-server.ts'
+import { type Person, startTestServer } from '../../support/test-server.ts'
 import * as rig from '../../sync/rig.ts'
 
 describe('client-server-api §Syncing: without since', () => {
@@ -69,6 +69,40 @@ describe('client-server-api §Syncing: without since', () => {
     for (const event of stripped) expect(Object.keys(event).sort()).toEqual(['content', 'sender', 'state_key', 'type'])
   })
 
+  it.each(['invite', 'knock'] as const)('tells of a room by all kinds of stripped state with an %s', async (kind) => {
+    await using server = await startTestServer()
+    const [alice, bob] = [await server.register('alice'), await server.register('bob')]
+    const roomId = await rig.createRoom(alice, {
+      preset: 'private_chat',
+      name: 'Secret',
+      topic: 'Secrets',
+      room_alias_name: 'secret',
+      initial_state: [
+        { type: 'm.room.avatar', content: { url: 'mxc://hearth.test/a' } },
+        { type: 'm.room.encryption', content: { algorithm: 'm.megolm.v1.aes-sha2' } },
+        { type: 'm.room.join_rules', content: { join_rule: 'knock' } },
+        { type: 'org.example.private', content: { secret: true } },
+      ],
+    })
+    if (kind === 'invite') await rig.invite(alice, roomId, bob)
+    else await rig.knock(bob, roomId)
+    const { rooms } = await rig.sync(bob)
+    const stripped = rooms?.invite?.[roomId]?.invite_state.events ?? rooms?.knock?.[roomId]?.knock_state.events ?? []
+    expect(new Set(stripped.map(({ type }) => type))).toEqual(
+      new Set([
+        'm.room.create',
+        'm.room.name',
+        'm.room.avatar',
+        'm.room.topic',
+        'm.room.join_rules',
+        'm.room.canonical_alias',
+        'm.room.encryption',
+        'm.room.member',
+      ]),
+    )
+    for (const event of stripped) expect(Object.keys(event).sort()).toEqual(['content', 'sender', 'state_key', 'type'])
+  })
+
   it('gives rooms that were left, up to the leave, where the filter asks for them', async () => {
     await using server = await startTestServer()
     const alice = await server.register('alice')
@@ -101,5 +135,38 @@ describe('client-server-api §Syncing: without since', () => {
       'm.joined_member_count': 2,
       'm.invited_member_count': 1,
     })
+  })
+
+  it('names five heroes of more, those who came first, be they joined or invited', async () => {
+    await using server = await startTestServer()
+    const names = ['alice', 'bob', 'carol', 'dan', 'erin', 'frank', 'gina']
+    const people = []
+    for (const name of names) people.push(await server.register(name))
+    const [alice, bob, ...others] = people as [Person, Person, ...Person[]]
+    const roomId = await rig.createRoom(alice)
+    await rig.join(bob, roomId)
+    for (const [i, person] of others.entries()) {
+      await (i % 2 ? rig.join(person, roomId) : rig.invite(alice, roomId, person))
+    }
+    const heroes = async (of: Person) => rig.mustJoined(await rig.sync(of), roomId).summary?.['m.heroes']
+    const ids = people.map(({ userId }) => userId)
+    expect(await heroes(alice)).toEqual(ids.slice(1, 6))
+    expect(await heroes(bob)).toEqual(ids.filter((id) => id !== bob.userId).slice(0, 5))
+  })
+
+  it('names as heroes those who left or were banned where nobody else is there', async () => {
+    await using server = await startTestServer()
+    const alice = await server.register('alice')
+    const bob = await server.register('bob')
+    const carol = await server.register('carol')
+    const roomId = await rig.createRoom(alice)
+    await rig.join(bob, roomId)
+    await rig.join(carol, roomId)
+    await rig.leave(bob, roomId)
+    const heroes = async () => rig.mustJoined(await rig.sync(alice), roomId).summary?.['m.heroes']
+    expect(await heroes()).toEqual([carol.userId])
+    await rig.ban(alice, roomId, carol)
+    expect((await heroes()) as string[]).toHaveLength(2)
+    expect(new Set((await heroes()) as string[])).toEqual(new Set([bob.userId, carol.userId]))
   })
 })

@@ -88,6 +88,21 @@ describe('client-server-api §Syncing: with since', () => {
     expect(third.state_after).toEqual({ events: [] })
   })
 
+  it('gives state_after alone of a room that was left, too, where asked for', async () => {
+    const roomId = await rig.createRoom(alice, { name: 'Before' })
+    await rig.join(bob, roomId)
+    const { next_batch: since } = await rig.sync(bob)
+    const name = await rig.setState(alice, roomId, 'm.room.name', { name: 'After' })
+    await rig.leave(bob, roomId)
+    const left = async (query: object) => (await rig.sync(bob, { since, ...query })).rooms?.leave?.[roomId]
+    const before = await left({})
+    expect([before?.state?.events, before?.state_after]).toEqual([[], undefined])
+    const after = await left({ use_state_after: true })
+    expect(after?.state).toBeUndefined()
+    expect(rig.ids(after?.state_after?.events ?? [])).toContain(name)
+    expect(rig.membersIn(after?.state_after?.events ?? [])).toEqual([bob.userId])
+  })
+
   it('gives all state, and at once, with full_state', async () => {
     const quiet = await rig.createRoom(alice, { name: 'Quiet' })
     const { next_batch: since } = await rig.sync(alice)
@@ -246,6 +261,36 @@ describe('client-server-api §Syncing: with since', () => {
     expect(rig.bodies(rig.mustJoined(await rig.sync(carol, { since: second.next_batch }), roomId))).toEqual([
       'heard again',
     ])
+  })
+
+  it('ignores and heeds a user at once, on all devices, and gives nothing of what was missed', async () => {
+    const roomId = await rig.createRoom(alice)
+    await rig.join(bob, roomId)
+    const phone = await server.login('bob')
+    const since = new Map<Person, string>()
+    for (const device of [bob, phone]) since.set(device, (await rig.sync(device)).next_batch)
+    /** The room in each device's next sync. */
+    const news = async () => {
+      const rooms: (rig.JoinedRoom | undefined)[] = []
+      for (const [device, from] of since) {
+        const body = await rig.sync(device, { since: from })
+        since.set(device, body.next_batch)
+        rooms.push(rig.joined(body, roomId))
+      }
+      return rooms.map(rig.bodies)
+    }
+    await rig.say(alice, roomId, 'heard')
+    expect(await news()).toEqual([['heard'], ['heard']])
+    await rig.setAccountData(bob, 'm.ignored_user_list', { ignored_users: { [alice.userId]: {} } })
+    await rig.say(alice, roomId, 'missed')
+    const invited = await rig.createRoom(alice, { preset: 'private_chat' })
+    await rig.invite(alice, invited, bob)
+    expect(await news()).toEqual([[], []])
+    for (const device of [bob, phone]) expect((await rig.sync(device)).rooms?.invite?.[invited]).toBeUndefined()
+    await rig.setAccountData(phone, 'm.ignored_user_list', { ignored_users: {} })
+    await rig.say(alice, roomId, 'heard again')
+    expect(await news()).toEqual([['heard again'], ['heard again']])
+    expect(rig.bodies(rig.mustJoined(await rig.sync(phone), roomId))).toEqual(['heard', 'missed', 'heard again'])
   })
 
   it('gives account data that changed, of the user and of rooms', async () => {

@@ -37,6 +37,22 @@ describe('client-server-api §Lazy-loading room members', () => {
     expect(room.state?.events.map(({ type }) => type)).toContain('m.room.create')
   })
 
+  it('gives the user’s own membership when they join a room, and with the full state', async () => {
+    const roomId = await roomOfFour()
+    for (let i = 0; i < 3; i += 1) await rig.say(bob, roomId, 'before')
+    const erin = await server.register('newcomer')
+    const { next_batch: since } = await rig.sync(erin, { filter: lazy() })
+    await rig.join(erin, roomId)
+    for (let i = 0; i < 3; i += 1) await rig.say(bob, roomId, 'after')
+    const joined = await rig.sync(erin, { since, filter: lazy() })
+    expect(membersOf(rig.mustJoined(joined, roomId))).toContain(erin.userId)
+    await rig.say(bob, roomId, 'once more')
+    const next = await rig.sync(erin, { since: joined.next_batch, filter: lazy() })
+    expect(membersOf(rig.mustJoined(next, roomId))).not.toContain(erin.userId)
+    const full = await rig.sync(erin, { since: next.next_batch, filter: lazy(), full_state: true })
+    expect(membersOf(rig.mustJoined(full, roomId))).toContain(erin.userId)
+  })
+
   it('gives the heroes of a room without a name', async () => {
     const roomId = await rig.createRoom(alice)
     await rig.join(bob, roomId)

@@ -56,6 +56,27 @@ describe('client-server-api §Presence', () => {
     })
   })
 
+  it('tells the time of the last activity as it is, and is silent about more of it while it goes on', async () => {
+    const clock = manualClock()
+    await using server = await startTestServer({ clock })
+    const { alice, bob, roomId } = await twoInARoom(server)
+    const asked = async () => (await alice.api.get(statusPath(bob))).body
+    await rig.sync(bob, { set_presence: 'online' })
+    await rig.say(bob, roomId, 'hello')
+    const { next_batch: since, ...first } = await rig.sync(alice)
+    const active = { presence: 'online', currently_active: true }
+    expect(presenceOf({ next_batch: since, ...first }, bob)).toEqual({ ...active, last_active_ago: 0 })
+    clock.advance(20_000)
+    expect(await asked()).toEqual({ ...active, last_active_ago: 20_000 })
+    expect(presenceOf(await rig.sync(alice), bob)).toEqual({ ...active, last_active_ago: 20_000 })
+    await rig.say(bob, roomId, 'still here')
+    const quiet = await rig.sync(alice, { since })
+    expect(rig.bodies(rig.mustJoined(quiet, roomId))).toEqual(['still here'])
+    expect(presenceOf(quiet, bob)).toBeUndefined()
+    expect(await asked()).toEqual({ ...active, last_active_ago: 0 })
+    expect(presenceOf(await rig.sync(alice), bob)).toEqual({ ...active, last_active_ago: 0 })
+  })
+
   it('is set by hand with a message, and read by those who share a room alone', async () => {
     await using server = await startTestServer()
     const { alice, bob } = await twoInARoom(server)

@@ -1,0 +1,43 @@
+import { depthOf } from '../../protocol/event-format.ts'
+import type { IdentifiedPdu } from '../../protocol/pdu.ts'
+import { GAP_SIZE, type Gap, hasPlaceForGap } from '../gaps.ts'
+import type { OpenRoom } from '../open-room.ts'
+import { events } from '../store.ts'
+
+/** A smaller gap is filled from above and not parted. */
+const MIN_PARTED = 1_000
+
+/**
+ * Where a single event of a room's past goes: into the gap that it must be from by its depth, which it parts in two. Only within
+ * `room.enter`.
+ *
+ * @param missing those of its previous events that are not known
+ * @returns its order and the room's gaps then; `undefined` where there is no place for it
+ */
+export async function islandFor(
+  room: OpenRoom,
+  event: IdentifiedPdu,
+  missing: readonly string[],
+): Promise<{ readonly order: number; readonly gaps: readonly Gap[] } | undefined> {
+  const { gaps } = room.head
+  if (!hasPlaceForGap(gaps)) return undefined
+  const gap = await gapAround(room, depthOf(event.pdu))
+  if (!gap) return undefined
+  const { floor, next } = gap
+  if (floor !== null && next - floor < MIN_PARTED) return undefined
+  const order = floor === null ? next - GAP_SIZE : floor + ((next - floor) >> 1)
+  const below: Gap = { top: order, next: order - 1, floor, missing }
+  const above: Gap = { ...gap, floor: order + 1 }
+  const parted = missing.length === 0 ? [above] : [below, above]
+  return { order, gaps: gaps.flatMap((one) => (one === gap ? parted : one)) }
+}
+
+/** The lowest gap above which everything is deeper; the highest one where none is. */
+async function gapAround(room: OpenRoom, depth: number): Promise<Gap | undefined> {
+  const { gaps } = room.head
+  for (const gap of gaps) {
+    const [above] = await room.lease.range(events, { index: 'order', from: gap.next + 1, limit: 1 })
+    if (above && depthOf((await room.reader.complete(above)).pdu) >= depth) return gap
+  }
+  return gaps.at(-1)
+}
