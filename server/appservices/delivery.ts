@@ -91,6 +91,7 @@ export class Delivery implements AsyncDisposable {
   async start(): Promise<void> {
     const { sources, service } = this.#parts
     for (const roomId of sources.rooms.changedSince(this.#position)) this.#changedRooms.add(roomId)
+    for (const roomId of await sources.rooms.elsewhereSince(this.#position)) this.#changedRooms.add(roomId)
     if (service.receivesEphemeral || service.receivesKeys) {
       for (const device of await sources.keys.inboxesInUse()) this.#noteDevice(device)
     }

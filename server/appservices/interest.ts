@@ -5,6 +5,8 @@ import type { RoomSource, SourceEvent, SourceRoom } from './sources.ts'
 export interface Pick {
   readonly event: SourceEvent
   readonly viewer: string
+  /** As it is told, where it is no event of a room that this server has. */
+  readonly json?: string
 }
 
 /** What one application service is interested in. Spec: application-service-api §Registration, `namespaces`. */

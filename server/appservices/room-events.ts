@@ -31,6 +31,7 @@ export async function roomEventsSince(
   const picks: Pick[] = []
   let horizon = span.upTo
   for (const roomId of span.roomIds) {
+    picks.push(...(await invitesElsewhere(given, roomId, span)))
     using view = await openIfKnown(rooms, roomId)
     if (!view) continue
     const { events, isUpToNow } = await eventsAfter(view, span.since)
@@ -41,6 +42,30 @@ export async function roomEventsSince(
   }
   picks.sort(({ event: a }, { event: b }) => a.position - b.position || (a.order ?? 0) - (b.order ?? 0))
   return render(given, picks, horizon)
+}
+
+/** Of its own users, to rooms of other servers: their bots come in by these. */
+async function invitesElsewhere(
+  { service, rooms }: { readonly service: Appservice; readonly rooms: RoomSource },
+  roomId: string,
+  { since, upTo }: { readonly since: number; readonly upTo: number },
+): Promise<readonly Pick[]> {
+  const picks: Pick[] = []
+  for (const invite of await rooms.invitesElsewhere(roomId)) {
+    const { userId, sender, eventId, position, strippedState = [], origin_server_ts } = invite
+    if (position <= since || position > upTo || !service.ownsUser(userId)) continue
+    const content = (strippedState.at(-1)?.content ?? { membership: 'invite' }) as { readonly [key: string]: unknown }
+    const pdu = { type: 'm.room.member', sender, state_key: userId, content }
+    const json = JSON.stringify({
+      ...pdu,
+      event_id: eventId,
+      room_id: roomId,
+      origin_server_ts,
+      unsigned: { invite_room_state: strippedState },
+    })
+    picks.push({ event: { eventId, roomId, order: null, position, pdu }, viewer: userId, json })
+  }
+  return picks
 }
 
 async function openIfKnown(rooms: RoomSource, roomId: string): Promise<SourceRoom | undefined> {
@@ -80,14 +105,17 @@ async function render(
   let bytes = 0
   using views = new DisposableStack()
   const opened = new Map<string, SourceRoom>()
-  for (const { event, viewer } of picks) {
+  const open = async (roomId: string): Promise<SourceRoom> => {
+    const view = opened.get(roomId) ?? views.use(await rooms.open(roomId))
+    opened.set(roomId, view)
+    return view
+  }
+  for (const { event, viewer, json: told } of picks) {
     if (event.position > horizon) break
     const before = events.at(-1)?.event.position
     const isNewCommit = before !== undefined && event.position !== before
     if (isNewCommit && (events.length >= MAX_EVENTS || bytes >= MAX_BYTES)) return { events, upTo: before }
-    const view = opened.get(event.roomId) ?? views.use(await rooms.open(event.roomId))
-    opened.set(event.roomId, view)
-    const json = await asTold(service, rooms, view, event, viewer)
+    const json = told ?? (await asTold(service, rooms, await open(event.roomId), event, viewer))
     bytes += Buffer.byteLength(json)
     events.push({ event, json })
   }

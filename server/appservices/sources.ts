@@ -38,6 +38,16 @@ export interface SourceRoom<E extends SourceEvent = SourceEvent> extends Disposa
   ): Promise<string>
 }
 
+export interface SourceInvite {
+  readonly userId: string
+  readonly sender: string
+  readonly eventId: string
+  readonly position: number
+  readonly origin_server_ts: number
+  /** What may be known of the room; the invite is the last of it. */
+  readonly strippedState?: readonly { readonly [key: string]: unknown }[] | undefined
+}
+
 export interface RoomSource {
   changedSince(position: number): readonly string[]
   lastChange(roomId: string): number
@@ -48,6 +58,10 @@ export interface RoomSource {
     roomId: string,
   ): Promise<{ readonly eventId: string; readonly strippedState?: readonly object[] | undefined } | undefined>
   aliasesOf(roomId: string): Promise<readonly string[]>
+  /** Invites of our users to a room that this server is not in: no event of a room tells of them. */
+  invitesElsewhere(roomId: string): Promise<readonly SourceInvite[]>
+  /** Such rooms in which something of that kind happened after a stream position. */
+  elsewhereSince(position: number): Promise<readonly string[]>
   open(roomId: string): Promise<SourceRoom>
   onEvent(listener: (announcement: { readonly roomId: string }) => void): Unsubscribe
 }

@@ -4,6 +4,7 @@ import type { Readable } from 'node:stream'
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
 import type { Endpoint, ReplyOf } from '../../shared/api/endpoint.ts'
+import { strictRecords } from '../../shared/api/strict-records.ts'
 import { type Outbound, type OutboundAnswer, RemoteError } from '../net/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import { isJsonObject, parseJson } from '../protocol/json.ts'
@@ -223,7 +224,7 @@ async function readJson(destination: string, body: Readable, maxBytes = Number.P
 const validators = new WeakMap<TSchema, Validator>()
 
 function passes(schema: TSchema, value: Json): boolean {
-  const validator = validators.get(schema) ?? Compile(schema)
+  const validator = validators.get(schema) ?? Compile(strictRecords(schema) as TSchema)
   validators.set(schema, validator)
   return validator.Check(value)
 }

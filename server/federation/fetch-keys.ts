@@ -13,8 +13,9 @@ import { RemoteRefusal } from './remote-refusal.ts'
 
 const LIMITS = { timeoutMs: 10_000, maxBytes: 64 * 1024, evenIfBackedOff: true } as const
 const NOTARY_LIMITS = { timeoutMs: 10_000, maxBytes: 2 * 1024 * 1024 } as const
-/** The most servers that one question to a notary is about. */
+/** The most servers that one question to a notary is about, and how many questions there are. */
 const MAX_ASKED = 100
+const MAX_QUESTIONS = 20
 
 /**
  * A server's own document.
@@ -43,7 +44,7 @@ export async function fetchOwnDocument(
  * @returns those that are good; newest last where the notary gave several of one server
  */
 export async function queryNotary(
-  { clock, logger }: Environment,
+  environment: Environment,
   client: FederationClient,
   query: {
     readonly notary: string
@@ -51,8 +52,22 @@ export async function queryNotary(
     readonly notaryKeyOf?: (keyId: string) => string | undefined
   },
 ): Promise<readonly KeyDocument[]> {
-  const { notary, servers, notaryKeyOf } = query
-  const asked = servers.slice(0, MAX_ASKED)
+  const documents: KeyDocument[] = []
+  for (let i = 0; i < MAX_QUESTIONS && i * MAX_ASKED < query.servers.length; i += 1) {
+    const servers = query.servers.slice(i * MAX_ASKED, (i + 1) * MAX_ASKED)
+    const answered = await askNotary(environment, client, { ...query, servers })
+    if (!answered) break
+    documents.push(...answered)
+  }
+  return documents
+}
+
+/** @returns `undefined` where it does not answer as it should */
+async function askNotary(
+  { clock, logger }: Environment,
+  client: FederationClient,
+  { notary, servers: asked, notaryKeyOf }: Parameters<typeof queryNotary>[2],
+): Promise<readonly KeyDocument[] | undefined> {
   const wished = Object.fromEntries(
     asked.map(({ serverName, keyIds }) => [serverName, Object.fromEntries(keyIds.map((keyId) => [keyId, {}]))]),
   )
@@ -76,6 +91,6 @@ export async function queryNotary(
   } catch (error) {
     if (!(error instanceof RemoteError) && !(error instanceof RemoteRefusal)) throw error
     logger.info({ event: 'keys.notary-failed', notary, why: error.message })
-    return []
+    return undefined
   }
 }

@@ -1,6 +1,5 @@
 /** The door of `federation/`: the way to other servers, and who they are. */
 
-export type { Backoff } from './backoff.ts'
 export type { BlockedServers } from './blocked-servers.ts'
 export type * from './contract.ts'
 export { createFederation, type Federation } from './create-federation.ts'

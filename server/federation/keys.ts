@@ -38,7 +38,16 @@ const REFETCH_AFTER_MS = 10_000
 /** After failures the next try never waits longer: whoever signs a request or an event is there. */
 const LONGEST_BACKOFF_MS = 5 * 60_000
 /** Servers that are asked for keys at the same time. */
-const MAX_FETCHES = 32
+const MAX_FETCHES = 48
+/** How long servers are asked for the keys of one batch of events, which may name thousands of servers that are gone. */
+const BATCH_MS = 30_000
+
+/** What a search for keys is bounded by. */
+interface Search {
+  readonly line: AtMost
+  /** Aborted when its time is up: nobody is asked any more. */
+  readonly signal: AbortSignal | undefined
+}
 
 /** What is to be known of one server. */
 interface Need {
@@ -59,8 +68,8 @@ export function createKeyRing(parts: {
   const kept = new KeyStore(parts.store)
   const backoff = createBackoff({ ...environment, longestMs: LONGEST_BACKOFF_MS })
   // Apart, so that neither strangers at the door nor a join of a room with thousands of servers keeps the other waiting.
-  const forRequests = new AtMost(MAX_FETCHES)
-  const forEvents = new AtMost(MAX_FETCHES)
+  const forRequests: Search = { line: new AtMost(MAX_FETCHES), signal: undefined }
+  const lineOfEvents = new AtMost(MAX_FETCHES)
   const running = new Map<string, Promise<KnownKeys | undefined>>()
   let published: { readonly document: JsonObject; readonly madeTs: number } | undefined
 
@@ -72,14 +81,15 @@ export function createKeyRing(parts: {
   ])
 
   /** The newest that the server itself says, or what was known where it says nothing. */
-  function fetch(serverName: string, known: KnownKeys | undefined, line: AtMost): Promise<KnownKeys | undefined> {
+  function fetch(serverName: string, known: KnownKeys | undefined, search: Search): Promise<KnownKeys | undefined> {
     const asked = running.get(serverName)
     if (asked) return asked
     const isNew = known !== undefined && clock.now() - known.document.fetchedTs < REFETCH_AFTER_MS
     if (isNew || backoff.retryTs(serverName) !== undefined) return Promise.resolve(known)
-    const asking = line
-      .run(() => fetchOwnDocument(environment, client, serverName))
+    const asking = search.line
+      .run(async () => (search.signal?.aborted ? 'too late' : fetchOwnDocument(environment, client, serverName)))
       .then((document) => {
+        if (document === 'too late') return known
         if (!document) {
           backoff.failed(serverName)
           return known
@@ -93,11 +103,15 @@ export function createKeyRing(parts: {
   }
 
   /** Asks the key servers for what their own servers did not give. */
-  async function askKeyServers(needs: ReadonlyMap<string, Need>, found: Map<string, KnownKeys>): Promise<void> {
+  async function askKeyServers(
+    needs: ReadonlyMap<string, Need>,
+    found: Map<string, KnownKeys>,
+    search: Search,
+  ): Promise<void> {
     for (const notary of keyServers) {
       const open = openOf(needs, found)
       if (open.length === 0) return
-      const notaryKeys = notary === ownName ? undefined : await knownOrFetched(notary)
+      const notaryKeys = notary === ownName ? undefined : await knownOrFetched(notary, search)
       if (!notaryKeys) continue
       const notaryKeyOf = (keyId: string): string | undefined => currentKey(notaryKeys, keyId)
       for (const document of await queryNotary(environment, client, { notary, servers: open, notaryKeyOf })) {
@@ -109,9 +123,9 @@ export function createKeyRing(parts: {
     }
   }
 
-  async function knownOrFetched(serverName: string): Promise<KnownKeys | undefined> {
+  async function knownOrFetched(serverName: string, search: Search): Promise<KnownKeys | undefined> {
     const known = await kept.find(serverName)
-    return known && known.document.validUntilTs > clock.now() ? known : fetch(serverName, known, forEvents)
+    return known && known.document.validUntilTs > clock.now() ? known : fetch(serverName, known, search)
   }
 
   function currentKey({ document }: KnownKeys, keyId: string): string | undefined {
@@ -119,16 +133,35 @@ export function createKeyRing(parts: {
     return key && key.expiredTs === undefined && key.validUntilTs > clock.now() ? key.publicKey : undefined
   }
 
+  /** Asks servers themselves until all is known that there is to know, or the time is up. */
+  async function askThemselves(
+    needs: ReadonlyMap<string, Need>,
+    found: Map<string, KnownKeys>,
+    { line, signal }: { readonly line: AtMost; readonly signal: AbortSignal },
+  ): Promise<void> {
+    const asking = [...needs].map(async ([serverName, need]) => {
+      const known = await kept.find(serverName)
+      if (known) found.set(serverName, known)
+      if (need.isMet(known?.keys)) return
+      const fetched = await fetch(serverName, known, { line, signal })
+      if (fetched) found.set(serverName, fetched)
+    })
+    await new Promise<void>((resolve, reject) => {
+      signal.addEventListener('abort', () => resolve(), { once: true })
+      Promise.all(asking).then(() => resolve(), reject)
+    })
+  }
+
   async function satisfy(needs: ReadonlyMap<string, Need>): Promise<Map<string, KnownKeys>> {
     const found = new Map<string, KnownKeys>()
-    await Promise.all(
-      [...needs].map(async ([serverName, need]) => {
-        const known = await kept.find(serverName)
-        const best = need.isMet(known?.keys) ? known : await fetch(serverName, known, forEvents)
-        if (best) found.set(serverName, best)
-      }),
-    )
-    await askKeyServers(needs, found)
+    const timeUp = new AbortController()
+    const cancel = clock.after(BATCH_MS, () => timeUp.abort())
+    try {
+      await askThemselves(needs, found, { line: lineOfEvents, signal: timeUp.signal })
+    } finally {
+      cancel()
+    }
+    await askKeyServers(needs, found, { line: lineOfEvents, signal: undefined })
     return found
   }
 

@@ -46,6 +46,8 @@ export function createGuestAccess({
 
   async function isUnused(userId: string): Promise<boolean> {
     const [account, devices] = await Promise.all([accounts.findAccount(userId), accounts.listDevices(userId)])
+    // Whoever has logged out has no way back.
+    if (devices.length === 0) return true
     const seenTs = Math.max(account?.createdTs ?? 0, ...devices.map(({ lastSeenTs }) => lastSeenTs ?? 0))
     return seenTs < clock.now() - UNUSED_AFTER_MS
   }

@@ -9,7 +9,7 @@ import type { Doorkeeper } from '../federation/index.ts'
 import { parseJson } from '../protocol/json.ts'
 import type { Json } from '../protocol/pdu.ts'
 import type { RateLimits } from './rate-limit.ts'
-import { ClientGone, readBody } from './read-body.ts'
+import { readBody } from './read-body.ts'
 import type { RequestInfo } from './route.ts'
 import { Turns } from './turns.ts'
 
@@ -37,7 +37,7 @@ export class SignedRequests {
 
   /**
    * @throws MatrixError 401 M_UNAUTHORIZED, 403 M_FORBIDDEN, 413 M_TOO_LARGE, 429 M_LIMIT_EXCEEDED, 400 for a body that is no JSON
-   * @throws ClientGone
+   * @throws ClientGone, as `readBody` does
    */
   async receive(request: IncomingMessage, info: RequestInfo, maxBodyBytes: number): Promise<Received> {
     const authorization = request.headersDistinct.authorization ?? []
@@ -64,10 +64,10 @@ export class SignedRequests {
   }
 }
 
-/** Whoever gave up waiting has gone, or the server stops: there is nobody to answer. */
+/** Who gave up waiting has gone and gets no answer; or the server stops. */
 async function waited(turn: Promise<Disposable>): Promise<Disposable> {
   return turn.catch((error: unknown) => {
-    throw error instanceof MatrixError ? error : new ClientGone()
+    throw error instanceof MatrixError ? error : new MatrixError('M_UNKNOWN', 503, 'The server is stopping')
   })
 }
 

@@ -1,5 +1,6 @@
 import type { TSchema } from 'typebox'
 import { Compile, type Validator } from 'typebox/compile'
+import { strictRecords } from '../../shared/api/strict-records.ts'
 import { badJson, invalidParam, type MatrixError, missingParam } from '../../shared/matrix/errors.ts'
 import { ExactNumber } from '../protocol/json.ts'
 
@@ -113,32 +114,4 @@ function isTrivial(schema: TSchema): boolean {
     ((required as readonly string[] | undefined) ?? []).length === 0 &&
     Object.keys(others).every((key) => key === 'additionalProperties' && others[key] === true)
   )
-}
-
-/**
- * Records say `^.*$` of their keys, which a key with a line break does not match, and then its value goes unchecked.
- * `additionalProperties` means every key.
- */
-function strictRecords(schema: unknown): unknown {
-  if (Array.isArray(schema)) return schema.map(strictRecords)
-  if (typeof schema !== 'object' || schema === null) return schema
-  const copy: Record<string, unknown> = {}
-  for (const key of Object.getOwnPropertyNames(schema)) {
-    const descriptor = Object.getOwnPropertyDescriptor(schema, key) as PropertyDescriptor
-    // TypeBox keeps its own marks in properties that are not enumerable.
-    Object.defineProperty(
-      copy,
-      key,
-      descriptor.enumerable
-        ? { value: strictRecords(descriptor.value), enumerable: true, writable: true, configurable: true }
-        : descriptor,
-    )
-  }
-  const patterns = copy.patternProperties as Record<string, unknown> | undefined
-  if (patterns && typeof patterns === 'object' && '^.*$' in patterns && copy.additionalProperties === undefined) {
-    const { '^.*$': every, ...others } = patterns
-    copy.additionalProperties = every
-    copy.patternProperties = others
-  }
-  return copy
 }

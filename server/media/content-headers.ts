@@ -96,3 +96,29 @@ export function rangeOf(
   if (last !== '' && Number(last) < start) return undefined
   return start >= sizeBytes ? 'unsatisfiable' : { start, end }
 }
+
+/** Longer names are no names of files. */
+const MAX_FILE_NAME_LENGTH = 512
+
+/**
+ * The file name that a `Content-Disposition` of another server gives. RFC 6266: the extended form counts where both are there.
+ * @returns without any path; `undefined` where there is none that can be shown
+ */
+export function fileNameIn(header: string | undefined): string | undefined {
+  if (header === undefined || header.length > 4 * MAX_FILE_NAME_LENGTH) return undefined
+  const extended = /;\s*filename\*\s*=\s*utf-8'[^']*'([^\s;"]+)/i.exec(header)?.[1]
+  const plain = /;\s*filename\s*=\s*(?:"((?:[^"\\]|\\.)*)"|([^\s;"]+))/i.exec(header)
+  const name = decoded(extended) ?? plain?.[1]?.replaceAll(/\\(.)/g, '$1') ?? plain?.[2]
+  const base = name?.replace(/^.*[/\\]/s, '').replaceAll(/\p{Cc}/gu, '')
+  return base === undefined || base === '' || base.length > MAX_FILE_NAME_LENGTH ? undefined : base
+}
+
+function decoded(text: string | undefined): string | undefined {
+  try {
+    return text === undefined ? undefined : decodeURIComponent(text)
+  } catch (error) {
+    // Malformed: as if it were not there.
+    if (error instanceof URIError) return undefined
+    throw error
+  }
+}

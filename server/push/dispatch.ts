@@ -11,6 +11,7 @@ import { put, type Store } from '../store/index.ts'
 import type { Unread } from './counts.ts'
 import type { Delivery } from './delivery.ts'
 import type { IgnoredUsers } from './ignored-users.ts'
+import { findRoom, type InviteScene, inviteScene } from './invite-scene.ts'
 import { judge } from './judge.ts'
 import type { PushRules } from './push-rules.ts'
 import type { Pusher } from './pusher.ts'
@@ -172,7 +173,9 @@ export class Dispatch implements AsyncDisposable {
   }
 
   async #lookAt(roomId: string, { isForAll, users, invites }: Change): Promise<void> {
-    using view = await this.#parts.rooms.open(roomId)
+    using view = await findRoom(this.#parts.rooms, roomId)
+    for (const [userId, eventId] of invites) await this.#lookAtInvite(view, { roomId, userId, eventId })
+    if (!view) return
     const concerned = new Set(users)
     if (isForAll) for (const userId of this.#membersWithPushers(view)) concerned.add(userId)
     for (const userId of concerned) {
@@ -181,7 +184,6 @@ export class Dispatch implements AsyncDisposable {
       await person.recipient.look(view)
       for (const delivery of person.deliveries.values()) delivery.countsChanged()
     }
-    for (const [userId, eventId] of invites) await this.#lookAtInvite(view, userId, eventId)
   }
 
   #membersWithPushers(view: RoomView): Iterable<string> {
@@ -191,17 +193,32 @@ export class Dispatch implements AsyncDisposable {
     return [...pushers.users()].filter((userId) => joined.has(userId))
   }
 
-  async #lookAtInvite(view: RoomView, userId: string, eventId: string): Promise<void> {
+  /** @param view the room, where this server has it */
+  async #lookAtInvite(
+    view: RoomView | undefined,
+    { roomId, userId, eventId }: { readonly roomId: string; readonly userId: string; readonly eventId: string },
+  ): Promise<void> {
     const person = this.#people.get(userId)
-    const event = await view.find(eventId)
-    if (!person || !event || event.order === null || event.pdu.sender === userId) return
+    if (!person) return
+    const found = await view?.find(eventId)
+    const scene =
+      view && found && found.order !== null ? { view, event: found } : await this.#outside(roomId, userId, eventId)
+    if (!scene || scene.event.pdu.sender === userId) return
+    const { event } = scene
     const [rules, ignored] = await Promise.all([this.#parts.rules.compiledFor(userId), this.#parts.ignored.of(userId)])
     if (ignored.has(event.pdu.sender)) return
-    const outcome = judge(event, view, { userId, rules })
+    const outcome = judge(event, scene.view, { userId, rules })
     if (!outcome.notify) return
-    const { order, position } = event
-    const notice = { roomId: view.roomId, eventId, order, position, thread: 'main', outcome, isInvite: true }
+    const { position } = event
+    const order = event.order ?? 0
+    const notice = { roomId, eventId, order, position, thread: 'main', outcome, isInvite: true }
     for (const delivery of person.deliveries.values()) delivery.add([notice])
+  }
+
+  /** An invite to a room that this server is not in, as long as it stands. */
+  async #outside(roomId: string, userId: string, eventId: string): Promise<InviteScene | undefined> {
+    const entry = await this.#parts.rooms.findMembership(userId, roomId)
+    return entry?.membership === 'invite' && entry.eventId === eventId ? inviteScene(entry) : undefined
   }
 
   #added(pusher: Pusher, progress: ProgressRow | undefined): void {

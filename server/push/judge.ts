@@ -6,7 +6,8 @@ import { isJsonObject } from '../protocol/json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import { type PushContext, PushEvent } from '../protocol/push-conditions.ts'
 import { type CompiledPushRules, evaluate, type PushOutcome } from '../protocol/push-rules.ts'
-import type { RoomEvent, RoomView } from '../rooms/index.ts'
+import type { RoomEvent } from '../rooms/index.ts'
+import type { Scene } from './invite-scene.ts'
 
 export type { PushOutcome } from '../protocol/push-rules.ts'
 
@@ -32,10 +33,10 @@ function pushEventOf(event: RoomEvent): PushEvent {
 /** What rules may ask about the room as it is now; each looked up only when a rule asks. */
 class RoomContext implements PushContext {
   readonly userId: string
-  readonly #view: RoomView
+  readonly #view: Scene
   readonly #event: RoomEvent
 
-  constructor(userId: string, view: RoomView, event: RoomEvent) {
+  constructor(userId: string, view: Scene, event: RoomEvent) {
     this.userId = userId
     this.#view = view
     this.#event = event
@@ -61,11 +62,7 @@ class RoomContext implements PushContext {
   }
 }
 
-export function judge(
-  event: RoomEvent,
-  view: RoomView,
-  user: { userId: string; rules: CompiledPushRules },
-): PushOutcome {
+export function judge(event: RoomEvent, view: Scene, user: { userId: string; rules: CompiledPushRules }): PushOutcome {
   const context = new RoomContext(user.userId, view, event)
   return evaluate({ rules: user.rules, event: pushEventOf(event), context })
 }

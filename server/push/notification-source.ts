@@ -1,6 +1,7 @@
 import type { CompiledPushRules } from '../protocol/push-rules.ts'
 import type { MembershipEntry, RoomEvent, RoomsForReaders, RoomView } from '../rooms/index.ts'
 import { orderOfJoin, type Unread } from './counts.ts'
+import { findRoom } from './invite-scene.ts'
 import { judge, type PushOutcome } from './judge.ts'
 
 const CHUNK = 50
@@ -75,7 +76,12 @@ export class NotificationSource implements PageStart {
 
   /** Looks at the next events. @returns how many */
   async load(): Promise<number> {
-    using view = await this.#deps.rooms.open(this.roomId)
+    using view = await findRoom(this.#deps.rooms, this.roomId)
+    // Of an invite to a room that this server is not in there is no event to be shown.
+    if (!view) {
+      this.isAtEnd = true
+      return 1
+    }
     const events = this.#entry.membership === 'invite' ? await this.#invite(view) : await this.#chunk(view)
     const last = events.at(-1)
     const isMore =

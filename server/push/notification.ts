@@ -3,7 +3,8 @@
  */
 import type { PushNotification } from '../../shared/api/push-gateway/push_notifier.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
-import type { RoomEvent, RoomView } from '../rooms/index.ts'
+import type { RoomEvent } from '../rooms/index.ts'
+import type { Scene } from './invite-scene.ts'
 import type { PushOutcome } from './judge.ts'
 import type { Pusher } from './pusher.ts'
 
@@ -11,7 +12,7 @@ import type { Pusher } from './pusher.ts'
 export function notificationOf(about: {
   readonly pusher: Pusher
   readonly event: RoomEvent
-  readonly view: RoomView
+  readonly view: Scene
   readonly outcome: PushOutcome
   readonly unread: number
 }): PushNotification {
@@ -52,7 +53,7 @@ function deviceOf({ appId, pushkey, setTs, data }: Pusher, tweaks: JsonObject): 
 }
 
 /** A text in the room's state, if it is one. */
-export function textOf(view: RoomView, type: string, key: string, stateKey = ''): string | undefined {
+export function textOf(view: Scene, type: string, key: string, stateKey = ''): string | undefined {
   const value = view.state.get(type, stateKey)?.pdu.content[key]
   return typeof value === 'string' && value !== '' ? value : undefined
 }

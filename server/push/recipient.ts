@@ -1,5 +1,6 @@
 import type { RoomEvent, RoomsForReaders, RoomView } from '../rooms/index.ts'
 import type { Unread, UnreadEvent } from './counts.ts'
+import { findRoom, inviteScene, type Scene } from './invite-scene.ts'
 
 /** An event that a user is to be notified of. */
 export interface Notice extends UnreadEvent {
@@ -10,7 +11,7 @@ export interface Notice extends UnreadEvent {
 
 /** What a notice is about, as long as it is unread. The room is held until disposed. */
 export interface OpenNotice extends Disposable {
-  readonly view: RoomView
+  readonly view: Scene
   readonly event: RoomEvent
 }
 
@@ -76,7 +77,12 @@ export class Recipient {
   async open(notice: Pick<Notice, 'roomId' | 'eventId' | 'isInvite'>): Promise<OpenNotice | undefined> {
     const membership = await this.#rooms.findMembership(this.userId, notice.roomId)
     if (membership?.membership !== (notice.isInvite ? 'invite' : 'join')) return undefined
-    const view = await this.#rooms.open(notice.roomId)
+    const view = await findRoom(this.#rooms, notice.roomId)
+    if (!view || (notice.isInvite && view.membershipOf(this.userId) !== 'invite')) {
+      view?.[Symbol.dispose]()
+      const scene = membership.eventId === notice.eventId ? inviteScene(membership) : undefined
+      return scene && { ...scene, [Symbol.dispose]: () => undefined }
+    }
     try {
       const event = (await this.#isUnread(notice, view)) ? await view.find(notice.eventId) : undefined
       if (event && !event.redactedBecause) return { view, event, [Symbol.dispose]: () => view[Symbol.dispose]() }

@@ -29,16 +29,22 @@ export class EventReader {
   /** An event of the room's timeline, or an outlier. */
   async find(eventId: string): Promise<KeptEvent | undefined> {
     const cached = this.#cached.get(eventId)
-    if (cached) return cached
+    if (cached && cached.order !== null) return cached
     const row = await this.#findRow(eventId)
-    return row && (await this.complete(row))
+    return row && (this.#cachedAs(row) ?? (await this.complete(row)))
   }
 
   /** Rows of the timeline as events, in their order. */
   async completeAll(rows: readonly (EventRow | StateRow)[]): Promise<readonly KeptEvent[]> {
     const found: KeptEvent[] = []
-    for (const row of rows) found.push(this.#cached.get(row.eventId) ?? (await this.complete(row)))
+    for (const row of rows) found.push(this.#cachedAs(row) ?? (await this.complete(row)))
     return found
+  }
+
+  /** The row's event if it is cached, and not from when it had no place in the timeline. */
+  #cachedAs(row: EventRow | StateRow | OutlierRow): KeptEvent | undefined {
+    const cached = this.#cached.get(row.eventId)
+    return cached?.order === ('order' in row ? row.order : null) ? cached : undefined
   }
 
   async complete(row: EventRow | StateRow | OutlierRow): Promise<KeptEvent> {

@@ -5,6 +5,9 @@ import type { RoomVersionRules } from '../protocol/room-versions.ts'
 import type { Membership, RoomEvent } from './contract.ts'
 import type { EventLinks } from './relation.ts'
 
+/** The type of events that servers send to join the ends of a room, as Synapse began to. They say nothing to anybody. */
+export const DUMMY_TYPE = 'org.matrix.dummy_event'
+
 /** What a kept event knows beside its PDU. */
 export interface EventFacts {
   /** Of the room. */
@@ -105,9 +108,13 @@ export class KeptEvent implements RoomEvent {
     return this.rejected !== undefined
   }
 
-  /** Never shown in a timeline. */
+  /** Never shown to clients in a timeline. */
   get isHidden(): boolean {
-    return this.isSoftFailed || this.rejected !== undefined || this.isWithheld || this.isPurged
+    return this.isSoftFailed || this.rejected !== undefined || this.isWithheld || this.isPurged || this.#isDummy
+  }
+
+  get #isDummy(): boolean {
+    return this.json.includes(DUMMY_TYPE) && this.pdu.type === DUMMY_TYPE
   }
 
   get isState(): boolean {

@@ -1,6 +1,8 @@
 import type { RoomsCore } from './core.ts'
-import { findEventByTime, type TimedEvent, type TimeWish } from './find-by-time.ts'
+import type { TimedEvent, TimeWish } from './find-by-time.ts'
 import { type HierarchyPage, type HierarchyWish, readHierarchy } from './hierarchy.ts'
+import { findEventByTimeAnywhere } from './history/fetch-for-reader.ts'
+import type { History } from './history/history.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { type RelationsPage, type RelationsWish, readRelations } from './read-relations.ts'
 import { type Reader, readEventAnywhere } from './read-state.ts'
@@ -21,13 +23,13 @@ export interface Finding {
   readHierarchy(wish: HierarchyWish): Promise<HierarchyPage>
 }
 
-export function createFinding(core: RoomsCore, open: OpenRooms): Finding {
+export function createFinding(core: RoomsCore, open: OpenRooms, history: History): Finding {
   const walks = new SpaceWalks(core.environment.random)
   return {
     readEventAnywhere: (reader, eventId) => readEventAnywhere(core, open, reader, eventId),
     readRelations: (reader, wish) => readRelations(core, open, reader, wish),
     readThreads: (reader, wish) => readThreads(core, open, reader, wish),
-    findEventByTime: (reader, wish) => findEventByTime(core, open, reader, wish),
+    findEventByTime: (reader, wish) => findEventByTimeAnywhere(core, open, history, reader, wish),
     readSummary: (wish) => readSummary(core, open, wish),
     readHierarchy: (wish) => readHierarchy(core, open, walks, wish),
   }

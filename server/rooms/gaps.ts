@@ -37,7 +37,11 @@ export function newGap(latestOrder: number, missing: readonly string[]): Gap {
 export function withGap(all: readonly Gap[], gap: Gap): readonly Gap[] {
   const surplus = all.length + 1 - MAX_GAPS
   if (surplus <= 0) return [...all, gap]
-  return [...all.filter(({ floor }) => floor === null), ...all.filter(({ floor }) => floor !== null).slice(surplus), gap]
+  return [
+    ...all.filter(({ floor }) => floor === null),
+    ...all.filter(({ floor }) => floor !== null).slice(surplus),
+    gap,
+  ]
 }
 
 /** Whether one more can be remembered without forgetting another. */

@@ -14,10 +14,9 @@ import { isElsewhere } from './elsewhere/outside.ts'
 import { type AddressInvite, claimAddressInvite } from './elsewhere/third-party-invites.ts'
 import { membershipIn } from './event.ts'
 import { membershipRow } from './memberships.ts'
-import { membersKnown } from './partial-state.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
-import type { Accompanying } from './receive/commit.ts'
+import { membersKnown } from './partial-state.ts'
 import { hasOtherServers } from './room-servers.ts'
 import { findInvitee, type MembershipWish, setMembership } from './set-membership.ts'
 import { memberships } from './store.ts'
@@ -72,7 +71,7 @@ interface JoinWish extends Entry {
 }
 
 /** Where not all members are known, what the user is now may be anything. */
-async function targetKnown({ environment }: RoomsCore, room: OpenRoom, target: string): Promise<void> {
+export async function targetKnown({ environment }: RoomsCore, room: OpenRoom, target: string): Promise<void> {
   if (!room.head.state.get('m.room.member', target)) await membersKnown(environment.clock, room)
 }
 
@@ -100,15 +99,21 @@ export async function join(
 
 const contentOf = (reason: string | undefined): JsonObject => (reason === undefined ? {} : { reason })
 
-/** @param here sets the membership in a room that this server is in */
-async function comeIn<T>(
+/**
+ * Brings a user into a room, here or through other servers.
+ * @param here sets the membership in a room that this server is in
+ * @returns what that gave; `undefined` where the user came in through another server
+ */
+export async function comeIn<T>(
   core: RoomsCore,
   rooms: OpenRooms,
   { roomId, userId, content, isGuest, via = [] }: JoinWish,
   here: (wish: MembershipWish) => Promise<T>,
 ): Promise<T | undefined> {
   const elsewhere = { roomId, userId, content, isGuest, via }
-  if (await isOutside(core, rooms, roomId)) {
+  const open = rooms.findOpen(roomId)
+  // Who asks first for a room in use comes first.
+  if (open ? isElsewhere(core, open) : await isOutside(core, rooms, roomId)) {
     if ((await joinElsewhere(core, rooms, elsewhere)) === 'joined') return undefined
   }
   const wish: MembershipWish = { sender: userId, target: userId, membership: 'join', extra: content, isGuest }
@@ -122,9 +127,22 @@ async function comeIn<T>(
   }
 }
 
-async function isOutside(core: RoomsCore, rooms: OpenRooms, roomId: string): Promise<boolean> {
+/** Whether what the user does there must go through other servers. */
+export async function isOutside(core: RoomsCore, rooms: OpenRooms, roomId: string): Promise<boolean> {
   using held = await rooms.hold(roomId)
   return isElsewhere(core, held?.room)
+}
+
+/** Whether a user was invited to a room that this server is in, by an event that has not come into it yet. */
+async function isUnheardOf(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  { roomId, userId }: Pick<OwnAction, 'roomId' | 'userId'>,
+): Promise<boolean> {
+  using held = await rooms.hold(roomId)
+  if (!held || held.room.head.state.get('m.room.member', userId)) return false
+  const membership = (await core.memberships.find(userId, roomId))?.membership
+  return membership === 'invite' || membership === 'knock'
 }
 
 async function hasOthers(core: RoomsCore, rooms: OpenRooms, roomId: string): Promise<boolean> {
@@ -145,8 +163,10 @@ export async function knock(core: RoomsCore, rooms: OpenRooms, action: OwnAction
 /** Leaves a room, turns down an invite, or takes back a knock. */
 export async function leave(core: RoomsCore, rooms: OpenRooms, action: OwnAction): Promise<void> {
   const { roomId, userId, reason } = action
-  if (await isOutside(core, rooms, roomId)) {
-    if ((await leaveElsewhere(core, rooms, { roomId, userId, content: contentOf(reason) })) === 'left') return
+  const evenIfHere = await isUnheardOf(core, rooms, action)
+  if (evenIfHere || (await isOutside(core, rooms, roomId))) {
+    const left = await leaveElsewhere(core, rooms, { roomId, userId, content: contentOf(reason), evenIfHere })
+    if (left === 'left') return
   }
   await change(core, rooms, roomId, { sender: userId, target: userId, membership: 'leave', reason }, (now) => {
     if (now === undefined) throw forbidden('You are not in this room')
@@ -197,80 +217,6 @@ export async function unban(
     return undefined
   })
 }
-
-/**
- * A membership as a client sets it by `PUT …/state/m.room.member/{userId}`.
- * @returns the event's ID
- */
-export async function putMembership(
-  core: RoomsCore,
-  rooms: OpenRooms,
-  setting: {
-    roomId: string
-    sender: string
-    target: string
-    content: JsonObject
-    isGuest: boolean
-    createdTs?: number | undefined
-    accompanying?: Accompanying
-  },
-): Promise<string> {
-  const { roomId, sender, target, content, isGuest, createdTs, accompanying } = setting
-  const { membership, ...extra } = content
-  if (typeof membership !== 'string' || !MEMBERSHIPS.has(membership)) {
-    throw new MatrixError('M_BAD_JSON', 400, 'membership is none of invite, join, knock, leave and ban')
-  }
-  // What guests cannot do at the endpoints of memberships, they cannot do here. Spec: client-server-api §Guest Access.
-  if (isGuest && (target !== sender || (membership !== 'join' && membership !== 'leave'))) {
-    throw new MatrixError('M_GUEST_ACCESS_FORBIDDEN', 403, 'Guests may only join and leave')
-  }
-  if (membership === 'invite' && isUserId(target) && !core.isLocal(target)) {
-    return inviteElsewhere(core, rooms, { roomId, sender, target, content: extra }, accompanying)
-  }
-  if (membership === 'invite') await findInvitee(core, target)
-  const act =
-    (wish: MembershipWish) =>
-    async (room: OpenRoom): Promise<string> => {
-      await targetKnown(core, room, target)
-      const { durable } = await room.enter(() => setMembership(core, room, { ...wish, createdTs }, accompanying))
-      return (await durable).eventId
-    }
-  const wish: MembershipWish = { sender, target, membership: membership as Membership, extra, isGuest }
-  if (sender !== target) return rooms.useAsMember(roomId, act(wish))
-  if (membership === 'join') {
-    const { join_authorised_via_users_server: _, ...own } = extra
-    const come = { roomId, userId: sender, content: own, isGuest }
-    const eventId = await comeIn(core, rooms, come, (here) => rooms.use(roomId, act(here)))
-    await carryOver(core, rooms, { userId: sender, roomId })
-    return eventId ?? (await ownMembershipEvent(core, roomId, sender, accompanying))
-  }
-  if ((membership === 'leave' || membership === 'knock') && (await isOutside(core, rooms, roomId))) {
-    const elsewhere = { roomId, userId: sender, content: extra, via: [] }
-    const outcome =
-      membership === 'leave'
-        ? await leaveElsewhere(core, rooms, elsewhere)
-        : await knockElsewhere(core, rooms, elsewhere)
-    if (outcome !== 'here') return ownMembershipEvent(core, roomId, sender, accompanying)
-  }
-  return rooms.use(roomId, act(wish))
-}
-
-/** The event by which the user came to what they are, with what was to be written along with it. */
-async function ownMembershipEvent(
-  core: RoomsCore,
-  roomId: string,
-  userId: string,
-  accompanying: Accompanying | undefined,
-): Promise<string> {
-  const entry = await core.memberships.find(userId, roomId)
-  if (!entry) throw new Error(`the membership of ${userId} in ${roomId} was not written`)
-  const { eventId } = entry
-  const ops = accompanying?.ops
-  if (ops) await core.store.commit((position) => ops({ eventId }, position))
-  return eventId
-}
-
-const MEMBERSHIPS: ReadonlySet<string> = new Set(['invite', 'join', 'knock', 'leave', 'ban'])
 
 /**
  * The user no longer wants to know of a room that they left. Spec: client-server-api §POST /rooms/{roomId}/forget.

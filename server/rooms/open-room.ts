@@ -24,8 +24,8 @@ import {
   outlierRow,
   outliers,
   pendingRedactions,
-  ranks,
   type RoomRow,
+  ranks,
   roomChanges,
   stateRow,
 } from './store.ts'
@@ -50,6 +50,9 @@ export interface StagedEvent {
   /** It was fetched to fill a gap, and is news to nobody. */
   readonly isHistory?: boolean
 }
+
+type ResolvedState = Pick<Heads, 'group' | 'state'>
+const groupSet = (groups: readonly number[]): string => [...new Set(groups)].sort((a, b) => a - b).join(' ')
 
 /** A local user's membership as the event makes it; the position is not known yet. */
 export type MembershipChange = Omit<KeptMembership, 'position'>
@@ -105,6 +108,8 @@ export class OpenRoom implements Disposable {
   #transactionCount = 0
   /** States of groups that were asked for last. */
   readonly #states = new Map<number, StateMap>()
+  /** What sets of groups resolved to, so that a fork costs nothing as long as nobody changes the state. */
+  readonly #resolved = new Map<string, ResolvedState>()
   #byId: ReadonlyMap<string, KeptEvent> = new Map()
   #byIdOf: StateMap | undefined
   /** No redaction waits for its event, so that none need be looked for. */
@@ -238,7 +243,7 @@ export class OpenRoom implements Disposable {
     // Whoever stages several events may wait for the last one only.
     promise.catch(() => undefined)
     this.#head = staged.heads
-    if (staged.redacted.some((event) => event.isState)) this.#states.clear()
+    if (staged.redacted.some((event) => event.isState)) this.forgetStates()
     this.#staged.set(staged.event.eventId, staged.event)
     for (const event of staged.redacted) this.#staged.set(event.eventId, event)
     for (const change of staged.memberships) this.#stagedMemberships.set(change.userId, change)
@@ -281,6 +286,19 @@ export class OpenRoom implements Disposable {
     return this.#states.get(group)
   }
 
+  /** What the states of these groups resolve to, if it was found out lately. */
+  resolvedNow(groups: readonly number[]): ResolvedState | undefined {
+    return this.#resolved.get(groupSet(groups))
+  }
+
+  /** To be called once the event is staged that brings the resolved group. */
+  keepResolved(groups: readonly number[], resolved: ResolvedState): void {
+    const key = groupSet(groups)
+    this.#resolved.delete(key)
+    this.#resolved.set(key, resolved)
+    if (this.#resolved.size > MAX_STATES) this.#resolved.delete(this.#resolved.keys().next().value ?? '')
+  }
+
   keepState(group: number, state: StateMap): void {
     this.#states.delete(group)
     this.#states.set(group, state)
@@ -290,6 +308,7 @@ export class OpenRoom implements Disposable {
   /** Groups have become other states than they were. */
   forgetStates(): void {
     this.#states.clear()
+    this.#resolved.clear()
   }
 
   /** The events of the current state by their ID, as of the head. */
@@ -424,7 +443,7 @@ export class OpenRoom implements Disposable {
       for (const redacted of staged.redacted) {
         this.reader.forget(redacted.eventId)
         this.recent.replace(redacted)
-        if (redacted.isState) this.#states.clear()
+        if (redacted.isState) this.forgetStates()
         this.#unstage(redacted)
       }
       // It may have been read when it had no place yet.
@@ -450,7 +469,10 @@ export class OpenRoom implements Disposable {
 
   #announcements(batch: readonly Pending[], position: number): readonly EventAnnouncement[] {
     return batch
-      .filter(({ staged }) => !staged.isHistory && !staged.event.isHidden && staged.event.order !== null && staged.event.order > 0)
+      .filter(
+        ({ staged }) =>
+          !staged.isHistory && !staged.event.isHidden && staged.event.order !== null && staged.event.order > 0,
+      )
       .map(({ staged: { event, heads } }) => {
         const target = event.pdu.type === 'm.room.member' ? event.pdu.state_key : undefined
         const concerned =
@@ -469,7 +491,7 @@ export class OpenRoom implements Disposable {
     this.#staged.clear()
     this.#underWay.clear()
     this.#stagedMemberships.clear()
-    this.#states.clear()
+    this.forgetStates()
     this.groups.dropStaged()
     this.aggregates.dropStaged()
     this.#inFlight = undefined

@@ -42,7 +42,13 @@ export const partialState = (facts: Omit<PartialState, 'completed'>): PartialSta
   completed: Promise.withResolvers(),
 })
 
-export const partialRow = ({ roomId, joinEventId, group, from, servers }: PartialState): PartialRoomRow => ({
+export const partialRow = ({
+  roomId,
+  joinEventId,
+  group,
+  from,
+  servers,
+}: Omit<PartialState, 'completed'>): PartialRoomRow => ({
   roomId,
   joinEventId,
   group,

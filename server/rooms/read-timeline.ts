@@ -5,10 +5,14 @@ import { timelineToken } from './batch-token.ts'
 import type { EventViewer } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import type { KeptEvent } from './event.ts'
+import { readFetching } from './history/fetch-for-reader.ts'
+import { type ReadSoFar, readFilling } from './history/fill-ahead.ts'
+import type { History } from './history/history.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { findVisible, orderOfToken, type Reader, withAccess } from './read-state.ts'
 import type { KeptRoomView } from './room-view.ts'
 import type { StateMap } from './state-map.ts'
+import { type Piece, piecesOf } from './timeline-pieces.ts'
 
 /** What a filter lets through. Made by those above from a `RoomEventFilter`. */
 export interface TimelineFilter {
@@ -43,7 +47,24 @@ const MAX_LOOKED_AT = 2_000
 const PER_READ = 128
 
 /** @throws MatrixError 403 M_FORBIDDEN, 400 M_INVALID_PARAM for a token that is none of ours */
-export function readPage(core: RoomsCore, rooms: OpenRooms, reader: Reader, wish: PageWish): Promise<Page> {
+export function readPage(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  history: History,
+  reader: Reader,
+  wish: PageWish,
+): Promise<Page> {
+  const read = (passed: ReadonlySet<number>) => readPageSoFar(core, rooms, reader, wish, passed)
+  return readFilling(core, history, reader.roomId, read, wish.direction === 'forward')
+}
+
+function readPageSoFar(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  reader: Reader,
+  wish: PageWish,
+  passed: ReadonlySet<number>,
+): Promise<ReadSoFar<Page>> {
   return withAccess(core, rooms, reader, async (view, access, viewer) => {
     const { direction, filter } = wish
     const isForward = direction === 'forward'
@@ -60,15 +81,50 @@ export function readPage(core: RoomsCore, rooms: OpenRooms, reader: Reader, wish
       ? { from: start, to: bound ?? access.until }
       : { from: bound ?? view.earliestOrder, to: start }
     const isWanted = await wantedBy(view, reader, filter)
-    const { events, next } = await collect(view, reader.userId, { ...stretch, isForward, limit, isWanted })
-    const isAtEnd = isForward ? next >= stretch.to : next <= stretch.from
-    return {
+    const parted = piecesOf(stretch, isForward, view.gaps, passed)
+    const { events, next, isAtEnd } = await collectAll(view, reader.userId, parted.pieces, {
+      isForward,
+      limit,
+      isWanted,
+    })
+    const result = {
       start: wish.from ?? timelineToken(start),
-      ...(!isAtEnd && { end: timelineToken(next) }),
+      ...(!(isAtEnd && !parted.hasMore) && { end: timelineToken(next ?? start) }),
       chunk: await renderAll(view, events, viewer),
       ...(filter.lazyLoadMembers && { state: await sendersOf(view, access.state, events, viewer) }),
     }
+    return { result, edge: isAtEnd && events.length < limit ? parted.edge : undefined }
   })
+}
+
+interface Collected {
+  readonly events: readonly KeptEvent[]
+  /** The gap from which to go on; `undefined` where nothing was read. */
+  readonly next: number | undefined
+  /** All that there is has been looked at. */
+  readonly isAtEnd: boolean
+}
+
+/** The same as `collect`, over several pieces of the timeline. */
+async function collectAll(
+  view: KeptRoomView,
+  userId: string,
+  pieces: readonly Piece[],
+  wish: { isForward: boolean; limit: number; isWanted: Wanted },
+): Promise<Collected> {
+  const { isForward, limit, isWanted } = wish
+  const events: KeptEvent[] = []
+  let next: number | undefined
+  for (const piece of pieces) {
+    const one = await collect(view, userId, { ...piece, isForward, limit: limit - events.length, isWanted })
+    events.push(...one.events)
+    next = one.next
+    const isPieceOver = isForward ? next >= piece.to : next <= piece.from
+    if (!isPieceOver) return { events, next, isAtEnd: false }
+    // What is wanted may end just where the piece does.
+    if (events.length >= limit) return { events, next, isAtEnd: piece === pieces.at(-1) }
+  }
+  return { events, next, isAtEnd: true }
 }
 
 const clamp = (order: number, view: KeptRoomView, access: Access): number =>
@@ -158,7 +214,7 @@ export interface Preview {
 export function readPreview(core: RoomsCore, rooms: OpenRooms, reader: Reader): Promise<Preview> {
   return withAccess(core, rooms, reader, async (view, access, viewer) => {
     const { events, next } = await collect(view, reader.userId, {
-      from: view.earliestOrder,
+      from: view.gapBelow(access.until) ?? view.earliestOrder,
       to: access.until,
       isForward: false,
       limit: DEFAULT_LIMIT,
@@ -184,26 +240,47 @@ export interface Context {
 }
 
 /** An event with what came before and after it. @throws MatrixError 404 M_NOT_FOUND, 403 M_FORBIDDEN */
-export function readContext(
+export async function readContext(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  history: History,
+  reader: Reader,
+  wish: ContextWish,
+): Promise<Context> {
+  return readFetching(core, rooms, history, reader, wish.eventId, () =>
+    readFilling(core, history, reader.roomId, (passed) => readContextSoFar(core, rooms, reader, wish, passed)),
+  )
+}
+
+export interface ContextWish {
+  readonly eventId: string
+  readonly limit: number | undefined
+  readonly filter: TimelineFilter
+}
+
+function readContextSoFar(
   core: RoomsCore,
   rooms: OpenRooms,
   reader: Reader,
-  wish: { readonly eventId: string; readonly limit: number | undefined; readonly filter: TimelineFilter },
-): Promise<Context> {
+  wish: ContextWish,
+  passed: ReadonlySet<number>,
+): Promise<ReadSoFar<Context>> {
   return withAccess(core, rooms, reader, async (view, access, viewer) => {
     const event = await findVisible(core, view, reader, wish.eventId)
     const limit = Math.min(wish.limit ?? wish.filter.limit ?? DEFAULT_LIMIT, MAX_LIMIT)
     const isWanted = await wantedBy(view, reader, wish.filter)
+    // Behind a gap above it the events are not those that came next.
+    const above = view.gaps.find(({ floor, next }) => floor !== null && floor > event.order && next < access.until)
     const after = await collect(view, reader.userId, {
       from: event.order + 1,
-      to: access.until,
+      to: Math.min(access.until, above?.floor ?? access.until),
       isForward: true,
       limit: limit >> 1,
       isWanted,
     })
-    const before = await collect(view, reader.userId, {
-      from: view.earliestOrder,
-      to: event.order,
+    const stretch = { from: view.earliestOrder, to: event.order }
+    const parted = piecesOf(stretch, false, view.gaps, passed)
+    const before = await collectAll(view, reader.userId, parted.pieces, {
       isForward: false,
       limit: limit - (limit >> 1),
       isWanted,
@@ -217,13 +294,14 @@ export function readContext(
       if (isLazy && pdu.type === 'm.room.member' && !senders.has(pdu.state_key ?? '')) return false
       return wish.filter.passes(pdu)
     })
-    return {
-      start: timelineToken(before.next),
+    const result = {
+      start: timelineToken(before.next ?? event.order),
       end: timelineToken(after.next),
       event: await view.render(event, viewer),
       eventsBefore: await renderAll(view, before.events, viewer),
       eventsAfter: await renderAll(view, after.events, viewer),
       state: await renderAll(view, stateEvents, viewer),
     }
+    return { result, edge: before.isAtEnd && before.events.length < limit - (limit >> 1) ? parted.edge : undefined }
   })
 }

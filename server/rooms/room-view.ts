@@ -4,7 +4,7 @@ import { bundleText, type Onlooker } from './bundle.ts'
 import type { EventViewer, MemberCounts, Membership, RoomEvent, RoomView } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { type KeptEvent, membershipIn } from './event.ts'
-import { gapBelow } from './gaps.ts'
+import { type Gap, gapBelow } from './gaps.ts'
 import type { Heads } from './heads.ts'
 import { ignoredBy } from './ignored-users.ts'
 import type { OpenRoom } from './open-room.ts'
@@ -95,6 +95,11 @@ export class KeptRoomView implements RoomView {
 
   gapBelow(order: number): number | undefined {
     return gapBelow(this.#heads.gaps, order)
+  }
+
+  /** Where history is missing, lowest first. */
+  get gaps(): readonly Gap[] {
+    return this.#heads.gaps
   }
 
   async orderAfter(position: number): Promise<number> {

@@ -18,9 +18,13 @@ import { DelayedEvents, type DelayedEventsOfUser } from './delayed-events.ts'
 import { type DirectoryPage, type DirectoryWish, isPublished, listPublished, setPublished } from './directory.ts'
 import { takeAwayUnfinished } from './elsewhere/bring-in.ts'
 import { Completion } from './elsewhere/complete.ts'
+import { elsewhereSince, type InviteElsewhere, invitesElsewhere } from './elsewhere/outside.ts'
 import { Erasures } from './erasures.ts'
 import { createFinding, type Finding } from './finding.ts'
 import { createForServers, type ForServers } from './for-servers/for-servers.ts'
+import { readFetching } from './history/fetch-for-reader.ts'
+import { History } from './history/history.ts'
+import { JoinEnds } from './join-ends.ts'
 import { requireMaySetState } from './may-set-state.ts'
 import * as members from './membership-cases.ts'
 import { Memberships } from './memberships.ts'
@@ -28,6 +32,7 @@ import { setNetworkListing } from './network-rooms.ts'
 import { OpenRooms } from './open-rooms.ts'
 import { OwedEvents } from './owed-events.ts'
 import { Purge } from './purge.ts'
+import { putMembership } from './put-membership.ts'
 import {
   type MembersWish,
   type Reader,
@@ -164,6 +169,10 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
 
   /** Rooms with a change after this stream position; no room is opened. */
   changedSince(position: number): readonly string[]
+  /** The invites of our users to a room, where this server is not in it. */
+  invitesElsewhere(roomId: string): Promise<readonly InviteElsewhere[]>
+  /** Rooms of others in which a membership of our users changed after this stream position. */
+  elsewhereSince(position: number): Promise<readonly string[]>
   /** All aliases of this server that lead to the room. */
   aliasesOf(roomId: string): Promise<readonly string[]>
 
@@ -230,6 +239,8 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
   const delayed = new DelayedEvents(core, open)
   const purge = new Purge(core, open)
   const inbound = new Inbound(core, open)
+  const history = new History(core, open)
+  const ends = new JoinEnds(core, open)
   const completion = new Completion(core, open, (roomId) => inbound.membersKnown(roomId))
   const note = (kind: 'profile' | 'leave', userId: string): Promise<void> =>
     chores.begin(kind, userId).catch((error: unknown) => {
@@ -249,7 +260,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
   ]
   return {
     ...roomsForReaders(core, open),
-    ...createFinding(core, open),
+    ...createFinding(core, open, history),
     createRoom: (wish) => createRoom(core, open, wish),
     upgradeRoom: (wish) => upgradeRoom(core, open, wish),
     onMoved(listener) {
@@ -263,7 +274,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
       const { userId: sender, isGuest } = requester
       await requireMaySetState(core, setting)
       return setting.type === 'm.room.member'
-        ? members.putMembership(core, open, { ...rest, sender, target, isGuest })
+        ? putMembership(core, open, { ...rest, sender, target, isGuest })
         : setState(core, open, { ...rest, sender, stateKey: target })
     },
     delayed,
@@ -294,16 +305,19 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     readStateEvent: (reader, wanted) => readStateEvent(core, open, reader, wanted),
     readMembers: (reader, wish) => readMembers(core, open, reader, wish),
     readJoinedMembers: (reader) => readJoinedMembers(core, open, reader),
-    readEvent: (reader, eventId) => readEventById(core, open, reader, eventId),
+    readEvent: (reader, eventId) =>
+      readFetching(core, open, history, reader, eventId, () => readEventById(core, open, reader, eventId)),
     readReportable: (reader, eventId) => readReportable(core, open, reader, eventId),
-    readPage: (reader, wish) => readPage(core, open, reader, wish),
+    readPage: (reader, wish) => readPage(core, open, history, reader, wish),
     readPreview: (reader) => readPreview(core, open, reader),
-    readContext: (reader, wish) => readContext(core, open, reader, wish),
+    readContext: (reader, wish) => readContext(core, open, history, reader, wish),
     listPublished: (wish) => listPublished(core, open, wish),
     isPublished: (roomId) => isPublished(core, roomId),
     setPublished: (setting) => setPublished(core, open, setting),
     setNetworkListing: (setting) => setNetworkListing(core, open, setting),
     changedSince: (position) => [...changes].filter(([, last]) => last > position).map(([roomId]) => roomId),
+    invitesElsewhere: (roomId) => invitesElsewhere(core, open, roomId),
+    elsewhereSince: (position) => elsewhereSince(core, position),
     aliasesOf: (roomId) => listAliases(core, roomId),
     incoming: createIncoming(core, open, inbound),
     receive: (received) => inbound.receive(received),
@@ -321,6 +335,8 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
       await delayed.settled()
       await completion.settled()
       await inbound.settled()
+      await history.settled()
+      await ends.settled()
       await purge.settled()
       await core.erasures.settled()
     },
@@ -329,6 +345,8 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
       await completion[Symbol.asyncDispose]()
       owed[Symbol.dispose]()
       await inbound.close()
+      await ends.close()
+      await history.close()
       await delayed.close()
       await purge.close()
       await core.erasures.close()

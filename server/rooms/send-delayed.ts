@@ -4,8 +4,8 @@ import type { JsonObject } from '../protocol/pdu.ts'
 import type { Op } from '../store/index.ts'
 import type { RoomsCore } from './core.ts'
 import type { DelayedEventRow } from './delayed-event-store.ts'
-import { putMembership } from './membership-cases.ts'
 import type { OpenRooms } from './open-rooms.ts'
+import { putMembership } from './put-membership.ts'
 import { sendMessage, setState } from './send.ts'
 
 /**

@@ -31,6 +31,11 @@ export class StateLog {
     this.#knownFrom = dropped?.position ?? this.#knownFrom
   }
 
+  /** An event of the current state has got a place in the timeline: it is current since when it was. */
+  keep(eventId: string, since: number): void {
+    this.#late.set(eventId, since)
+  }
+
   /** State events of `state` that became current after `from`, oldest first. */
   changedSince(state: StateMap, from: number): readonly KeptEvent[] {
     if (from < this.#knownFrom) {

@@ -44,12 +44,14 @@ export class UndeliveredEvents {
     const { clock, serverName } = this.#environment
     const set = this.#sets.get(servers) ?? new Set(servers)
     this.#sets.set(servers, set)
-    this.#events.push({ position, event, addedTs: clock.now(), servers: set })
     this.#newest = position
+    const sender = serverNameOf(event.pdu.sender)
+    const others = [...set].filter((server) => server !== serverName && server !== sender)
+    if (others.length === 0) return others
+    this.#events.push({ position, event, addedTs: clock.now(), servers: set })
     this.#size += event.json.length
     this.#dropOld()
-    const sender = serverNameOf(event.pdu.sender)
-    return [...set].filter((server) => server !== serverName && server !== sender)
+    return others
   }
 
   /** What an event redacts is not given out from here any more. */

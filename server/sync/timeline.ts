@@ -25,7 +25,8 @@ export async function collectTimeline(
   viewer: Viewer,
   stretch: { readonly from: number; readonly to: number },
 ): Promise<Timeline> {
-  const { from } = stretch
+  // Below a gap are events that did not come right before; the client asks for those that did.
+  const from = Math.max(stretch.from, view.gapBelow(stretch.to - 1) ?? stretch.from)
   const { filter, ignored, userId } = viewer
   const limit = filter.timelineLimit
   if (filter.timeline.passesNothing || !filter.timeline.passesRoom(view.roomId)) {
@@ -48,7 +49,7 @@ export async function collectTimeline(
     if (wanted.length > 0) found.push(...(await view.visibleTo(userId, wanted)))
     to = read.length < size ? from : (read.at(-1)?.order ?? from)
   }
-  const limited = found.length > limit || to > from
+  const limited = found.length > limit || to > from || from > stretch.from
   // Nothing is told of the stretch, so that the client pages back from its end.
   if (limit === 0) return { events: [], limited, startOrder: stretch.to }
   const events = found.slice(0, limit).reverse()

@@ -22,7 +22,7 @@ const OWNED = new Set(
 )
 /** Path parameters that name nothing of anybody's by themselves. */
 const NEUTRAL = new Set(
-  'type appserviceId networkId serverName fileName keyName kind receiptType txnId relType eventType stateKey idpId protocol action'.split(
+  'type appserviceId networkId serverName pattern fileName keyName kind receiptType txnId relType eventType stateKey idpId protocol action'.split(
     ' ',
   ),
 )
@@ -39,10 +39,6 @@ const otherwise: Readonly<Record<string, readonly [status: number, why: string]>
   getUserProfile: [200, 'Profiles are public.'],
   reportRoom: [200, 'Who reports need not be in the room, and must not learn whether there is one.'],
   reportUser: [200, 'Everybody may report everybody.'],
-  scheduleDelayedEvent: [
-    200,
-    'Whether it may be sent is judged when its time has come; nothing is in the room until then.',
-  ],
   setPushRule: [200, 'It makes a rule of the caller’s own, of the same name.'],
 }
 

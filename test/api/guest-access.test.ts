@@ -271,6 +271,19 @@ describe('the end of guests', () => {
     expect((await admin.api.get(SETTING)).body).toEqual({ allowed: true, guests: 1 })
   })
 
+  it('comes to guests who have logged out, who could not come back', async () => {
+    const clock = manualClock()
+    await using home = await startTestServer({ clock })
+    const admin = await registerAdmin(home, 'root')
+    await admin.api.put(SETTING, { allowed: true })
+    const guest = await newGuest(home)
+    const roomId = await newRoom(admin, open)
+    await join(guest, roomId)
+    expect((await guest.api.post(`${V3}/logout`)).status).toBe(200)
+    clock.advance(DAY_MS)
+    await expect.poll(() => membershipOf(admin, roomId, guest.userId)).toBe('leave')
+  })
+
   it('comes to all guests when guest access is turned off, and after a restart', async () => {
     const dataDir = await mkdtemp(joinPath(tmpdir(), 'hearth-guests-'))
     try {

@@ -4,11 +4,13 @@ import type { Api } from '../support/api.ts'
 import { type ForeignServer, startForeignServer } from '../support/foreign-server.ts'
 import { type Home, type Homes, startHomes } from '../support/homes.ts'
 import { newRoom } from '../support/room-calls.ts'
+import type { Person } from '../support/test-server.ts'
 
 const PATH = '/_hearth/client/v1/federation/blocked_servers'
 let homes: Homes
 let home: Home
 let other: ForeignServer
+let admin: Person
 let owner: Api
 
 beforeEach(async () => {
@@ -16,7 +18,8 @@ beforeEach(async () => {
   home = homes.get('alpha.test')
   other = await startForeignServer({ ca: homes.ca, name: 'evil.test' })
   homes.names.set('evil.test', { port: other.port })
-  owner = (await registerAdmin(home, 'owner')).api
+  admin = await registerAdmin(home, 'owner')
+  owner = admin.api
 })
 afterEach(async () => {
   await other[Symbol.asyncDispose]()
@@ -93,7 +96,7 @@ describe('servers that a home has nothing to do with', () => {
   it('cannot have others pass on what their users said', async () => {
     const friend = await startForeignServer({ ca: homes.ca, name: 'friend.test' })
     homes.names.set('friend.test', { port: friend.port })
-    const roomId = await newRoom({ api: owner })
+    const roomId = await newRoom(admin)
     await owner.put(`${PATH}/evil.test`)
     const pdu = { room_id: roomId, sender: '@x:evil.test', type: 'm.room.message', content: {} }
     const content = { pdus: [pdu], origin: 'friend.test', origin_server_ts: 1 }

@@ -1,5 +1,7 @@
+import { type AddressInfo, createServer } from 'node:net'
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { createFederation, selfNameOf } from '../../server/federation/index.ts'
+import { serverKeys } from '../../server/federation/store.ts'
 import { canonicalJson } from '../../server/protocol/canonical-json.ts'
 import { checkEventSignatures, finishEvent } from '../../server/protocol/event-signing.ts'
 import type { Json, JsonObject, Pdu } from '../../server/protocol/pdu.ts'
@@ -282,6 +284,29 @@ describe('server-server-api §Retrieving server keys', () => {
       expect(await isBelieved(eventOf('there.test', makeSigningKey(Buffer.alloc(32, i), `no${i}`)))).toBe(false)
     }
     expect(server.asked).toHaveLength(1)
+  })
+
+  it('goes on without the keys of servers that hang, after half a minute', async () => {
+    const [silent, prompt] = [await rig.foreign('silent.test'), await rig.foreign('prompt.test')]
+    let isAsked: () => void = () => undefined
+    const asked = new Promise<void>((resolve) => {
+      isAsked = resolve
+    })
+    const hanging = createServer(() => isAsked())
+    await new Promise<void>((resolve) => hanging.listen(0, '127.0.0.1', resolve))
+    rig.srv.set('_matrix-fed._tcp.silent.test', [
+      { name: 'silent.test', port: (hanging.address() as AddressInfo).port, priority: 1, weight: 1 },
+    ])
+    const pdus = [silent, prompt].map(({ name, key }) => eventOf(name, key))
+    const lookup = rig.federation.keys.keysFor(pdus, v10)
+    await asked
+    while (prompt.asked.length === 0) await new Promise((resolve) => setImmediate(resolve))
+    // The prompt one's document is stored a few turns of the loop after it was sent.
+    while (!(await rig.store.home.get(serverKeys, 'prompt.test'))) await new Promise((resolve) => setImmediate(resolve))
+    rig.clock.advance(30_000)
+    const keyOf = await lookup
+    hanging.close()
+    expect(pdus.map((pdu) => checkEventSignatures({ pdu, rules: v10, keyOf }).ok)).toEqual([false, true])
   })
 
   it('asks nobody about an event without a signature', async () => {

@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
-import { cosignEvent } from '../../server/protocol/event-signing.ts'
+import { cosignEvent, type EventDraft, finishEvent } from '../../server/protocol/event-signing.ts'
 import type { JsonObject, Pdu } from '../../server/protocol/pdu.ts'
 import { getRoomVersion } from '../../server/protocol/room-versions.ts'
 import { signJson } from '../../server/protocol/signing.ts'
@@ -263,6 +263,67 @@ describe('server-server-api §Spaces', () => {
 describe('server-server-api §Policy Servers', () => {
   it('this is none', async () => {
     refused(await other.ask(home, 'POST', '/_matrix/policy/v1/sign', {}), 404, 'M_UNRECOGNIZED')
+  })
+})
+
+describe('server-server-api §Inviting to a room', () => {
+  /** An invite to a room that only the other server is in. */
+  function inviteTo(version: string, userId: string) {
+    const rules = getRoomVersion(version)
+    const roomId = `!elsewhere${version}:other.test`
+    const sender = other.user('eve')
+    const common = { room_id: roomId, sender, origin: other.name, origin_server_ts: Date.now() }
+    const finish = (draft: object, name: string) =>
+      finishEvent({
+        draft: {
+          ...common,
+          ...(rules.eventIds === 'inEvent' && { event_id: `$${name}:other.test` }),
+          ...draft,
+        } as EventDraft,
+        rules,
+        serverName: other.name,
+        key: other.foreign.key,
+      })
+    const content = { room_version: version, ...(!rules.creatorIsSender && { creator: sender }) }
+    const create = { type: 'm.room.create', state_key: '', content, prev_events: [], auth_events: [], depth: 1 }
+    const member = { type: 'm.room.member', state_key: userId, content: { membership: 'invite' }, depth: 2 }
+    return {
+      roomId,
+      create: finish(create, 'create').pdu as unknown as JsonObject,
+      invite: finish({ ...member, prev_events: [], auth_events: [] }, 'invite'),
+    }
+  }
+
+  const invitesOf = async (person: Person) => {
+    const { body } = await person.api.get<{ rooms?: { invite?: object } }>('/_matrix/client/v3/sync')
+    return Object.keys(body.rooms?.invite ?? {})
+  }
+
+  it.each(['1', '11'])('signs an invite of one of our people, and shows it to them (version %s)', async (version) => {
+    const person = await home.register(`invited${version}`)
+    const { roomId, create, invite } = inviteTo(version, person.userId)
+    const pdu = invite.pdu as unknown as JsonObject
+    const at = `${part(roomId)}/${part(invite.eventId)}`
+    const body = { room_version: version, event: pdu, invite_room_state: [create] }
+    const answer =
+      version === '1'
+        ? await other.ask(home, 'PUT', `${v1}/invite/${at}`, { ...pdu, unsigned: { invite_room_state: [create] } })
+        : await other.ask(home, 'PUT', `/_matrix/federation/v2/invite/${at}`, body)
+    const replied = promised(version === '1' ? 'sendInviteV1' : 'sendInviteV2', answer) as unknown
+    const { event } = (version === '1' ? (replied as JsonObject[])[1] : replied) as { event: JsonObject }
+    expect(Object.keys(event.signatures as object).toSorted()).toEqual(['alpha.test', 'other.test'])
+    expect({ ...event, signatures: pdu.signatures, unsigned: undefined }).toEqual({ ...pdu, unsigned: undefined })
+    expect(await invitesOf(person)).toEqual([roomId])
+  })
+
+  it('signs nothing else', async () => {
+    const { roomId, create, invite } = inviteTo('11', '@somebody:other.test')
+    const body = { room_version: '11', event: invite.pdu as unknown as JsonObject, invite_room_state: [create] }
+    const path = `/_matrix/federation/v2/invite/${part(roomId)}/${part(invite.eventId)}`
+    refused(await other.ask(home, 'PUT', path, body), 400, 'M_INVALID_PARAM')
+    refused(await stranger.ask(home, 'PUT', path, body), 400, 'M_INVALID_PARAM')
+    const unknown = await other.ask(home, 'PUT', path, { ...body, room_version: '99' })
+    refused(unknown, 400, 'M_INCOMPATIBLE_ROOM_VERSION')
   })
 })
 

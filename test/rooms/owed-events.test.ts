@@ -55,7 +55,7 @@ describe.each([
       b = remoteServer(t.rooms, 'b.test', key)
     },
   ],
-] as const)('what a server is owed, %s', (_, before) => {
+] as const)('what a server is owed, %s', (_, meanwhile) => {
   it('is what our users did since it came, in the order of all rooms together', async () => {
     const start = t.store.position
     const one = await sharedRoom()
@@ -65,7 +65,7 @@ describe.each([
       said.push(`m${i}`)
       await say(i % 3 === 0 ? one : two, `m${i}`)
     }
-    await before()
+    await meanwhile()
     expect(await allOwed(start, 100)).toEqual(said)
     expect(await allOwed(start, 7)).toEqual(said)
     expect(await t.rooms.owed.serversOwed(start)).toEqual(new Set(['b.test']))
@@ -84,7 +84,7 @@ describe.each([
     for (let i = 0; i < 5; i += 1) {
       await b.send({ roomId, sender: b.user('bob'), ...message(`later ${i}`), on: [await newest(roomId)] })
     }
-    await before()
+    await meanwhile()
     expect(await allOwed(start, 10)).toEqual(['ours in the middle', 'ours at the end'])
     expect(bodies((await t.rooms.owed.newestOwedTo('b.test', start)).pdus)).toEqual(['ours at the end'])
   })
@@ -94,7 +94,7 @@ describe.each([
     const start = t.store.position
     const said = Array.from({ length: 40 }, (_, i) => `m${i}`)
     await Promise.all(said.map((body) => say(roomId, body)))
-    await before()
+    await meanwhile()
     expect(new Set(await allOwed(start, 3))).toEqual(new Set(said))
     expect(await allOwed(start, 3)).toHaveLength(40)
   })
@@ -113,7 +113,7 @@ describe.each([
       content: { membership: 'join' },
       on: [await newest(roomId)],
     })
-    await before()
+    await meanwhile()
     expect(await allOwed(start, 100)).toEqual(['before', 'm.room.member'])
     await t.rooms.receive({ roomId, json: back.pdu as never, from: 'b.test' })
     await say(roomId, 'together again')

@@ -37,6 +37,31 @@ async function visit(store: DiskStore, roomId: string): Promise<void> {
 }
 
 describe('leases of rooms', () => {
+  it('ask the disk for no more than the files of a room have', async () => {
+    const [disk, first] = await filled({})
+    await first[Symbol.asyncDispose]()
+    const asked = new Map<string, number>()
+    const real = disk.connect()
+    const watched: typeof real = {
+      ...real,
+      async open(path, mode) {
+        const file = await real.open(path, mode)
+        if (mode !== 'read' || !path.includes('/rooms/')) return file
+        return {
+          ...file,
+          read(offset, length) {
+            asked.set(path, (asked.get(path) ?? 0) + length)
+            return file.read(offset, length)
+          },
+        }
+      },
+    }
+    await using store = await openStore({ dir: '/store', disk: watched })
+    for (let i = 0; i < 6; i++) await visit(store, `!${i}`)
+    expect(asked.size).toBe(6)
+    for (const [path, bytes] of asked) expect(bytes).toBe(disk.contentOf(path).length)
+  })
+
   it('open a room once, and keep it at hand afterwards', async () => {
     const [disk, store] = await filled({ openRooms: 3 })
     expect(await roomReads(disk, async () => void (await Promise.all([1, 2, 3].map(() => visit(store, '!1')))))).toBe(1)

@@ -5,7 +5,7 @@
 
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { createServer } from 'node:https'
-import { type AddressInfo, isIP } from 'node:net'
+import type { AddressInfo } from 'node:net'
 import { text } from 'node:stream/consumers'
 import { canonicalJson } from '../../server/protocol/canonical-json.ts'
 import type { Json, JsonObject } from '../../server/protocol/pdu.ts'
@@ -124,6 +124,3 @@ function documentOf({ name, key, document }: ForeignServer, now: number): JsonOb
 export function sendJson(response: ServerResponse, status: number, body: unknown): void {
   response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(body))
 }
-
-/** A server name for an address, as it stands in URLs and names. */
-export const literal = (address: string): string => (isIP(address) === 6 ? `[${address}]` : address)

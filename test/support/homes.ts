@@ -12,7 +12,7 @@
  */
 import { once } from 'node:events'
 import { mkdtemp, rm, writeFile } from 'node:fs/promises'
-import { request } from 'node:https'
+import { Agent, request } from 'node:https'
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -62,7 +62,7 @@ export interface Homes extends AsyncDisposable, Iterable<Home> {
 export interface RequestToHome {
   readonly method?: string
   readonly headers?: Readonly<Record<string, string>>
-  readonly body?: string
+  readonly body?: string | Uint8Array
 }
 
 /** @param serverNames two or three, as `alpha.test` */
@@ -76,6 +76,8 @@ export async function startHomes<const Names extends readonly string[]>(
   owned.defer(() => rm(folder, { recursive: true, force: true }))
   await writeFile(join(folder, 'ca.crt'), ca.certificate)
   const relays = owned.use(new Relays())
+  const agent = new Agent({ keepAlive: true, ca: ca.certificate })
+  owned.defer(() => agent.destroy())
   const names = new Map<string, ForeignHost>()
   const homes: Home[] = []
   for (const serverName of serverNames) {
@@ -93,7 +95,7 @@ export async function startHomes<const Names extends readonly string[]>(
       if (!home) throw new Error(`there is no home ${serverName}`)
       return home
     },
-    call: (home: Home, path: string, init?: RequestToHome) => callFederation(ca, home, path, init),
+    call: (home: Home, path: string, init?: RequestToHome) => callFederation(agent, home, path, init),
     cut: (one: Home | string, other: Home | string) => relays.cut(nameOf(one), nameOf(other)),
     heal: (one: Home | string, other: Home | string) => relays.heal(nameOf(one), nameOf(other)),
     isolate(home: Home | string) {
@@ -206,7 +208,7 @@ function federationPortOf({ ports }: TestServer): number {
 }
 
 /** By the home's own port, past all relays. */
-function callFederation(ca: TestCa, home: Home, path: string, init: RequestToHome = {}): Promise<ApiReply<unknown>> {
+function callFederation(agent: Agent, home: Home, path: string, init: RequestToHome = {}): Promise<ApiReply<unknown>> {
   const { method = 'GET', headers = {}, body } = init
   return new Promise((resolve, reject) => {
     const sent = request(
@@ -214,11 +216,10 @@ function callFederation(ca: TestCa, home: Home, path: string, init: RequestToHom
         host: '127.0.0.1',
         servername: home.serverName,
         port: home.federationPort,
-        ca: ca.certificate,
         path,
         method,
         headers: { host: home.serverName, ...headers },
-        agent: false,
+        agent,
       },
       (response) => {
         text(response).then(

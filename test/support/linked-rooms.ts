@@ -2,7 +2,7 @@
  * The slice `rooms/` of several servers, each asking the others by calling them: what goes over the wire is JSON text, nothing
  * else is simulated. A test may put itself between two of them (`intercept`) or part them (`cut`).
  */
-import { MatrixError } from '../../shared/matrix/errors.ts'
+
 import { type Peers, RemoteRefusal } from '../../server/federation/index.ts'
 import { RemoteError } from '../../server/net/index.ts'
 import type { VerifyKey } from '../../server/protocol/event-signing.ts'
@@ -11,6 +11,7 @@ import type { Json, JsonObject, Pdu } from '../../server/protocol/pdu.ts'
 import { makeSigningKey, type SigningKey } from '../../server/protocol/signing-key.ts'
 import { Exclusive } from '../../server/store/exclusive.ts'
 import type { Store } from '../../server/store/index.ts'
+import { MatrixError } from '../../shared/matrix/errors.ts'
 import { manualClock } from './manual-clock.ts'
 import { startTestRooms, type TestRooms } from './test-rooms.ts'
 
@@ -77,9 +78,7 @@ export async function startLinkedRooms(
           return key?.keyId === keyId ? { publicKey: key.publicKey, validUntilTs: Number.MAX_SAFE_INTEGER } : undefined
         },
       event: (server, eventId) =>
-        ask(asker, server, async ({ forServers }) =>
-          parseJson(await forServers.findEvent(asker, eventId)),
-        ),
+        ask(asker, server, async ({ forServers }) => parseJson(await forServers.findEvent(asker, eventId))),
       missingEvents: (server, wish) =>
         ask(asker, server, async ({ forServers }) =>
           (await forServers.listMissingEvents({ server: asker, ...wish })).map((json) => parseJson(json)),
@@ -187,7 +186,14 @@ export async function startLinkedRooms(
       intercept: (interceptor) => void interceptors.push(interceptor),
       async restart({ abruptly } = { abruptly: false }) {
         this.current = abruptly
-          ? await startTestRooms({ ...options, serverName: name, clock, seed, peers, store: afterCrash(this.current.store) })
+          ? await startTestRooms({
+              ...options,
+              serverName: name,
+              clock,
+              seed,
+              peers,
+              store: afterCrash(this.current.store),
+            })
           : await this.current.reopen()
         await this.current.rooms.resume()
       },
@@ -201,7 +207,9 @@ export async function startLinkedRooms(
     async deliver(from, to, roomId) {
       using view = await from.rooms.open(roomId)
       const events = await view.timeline({ limit: 1_000, direction: 'forward' })
-      const came = events.findIndex(({ pdu }) => pdu.state_key?.endsWith(`:${to.name}`) && pdu.content.membership === 'join')
+      const came = events.findIndex(
+        ({ pdu }) => pdu.state_key?.endsWith(`:${to.name}`) && pdu.content.membership === 'join',
+      )
       for (const event of events.slice(came + 1)) {
         await to.rooms.receive({ roomId, json: jsonOf(event.pdu), from: from.name })
       }

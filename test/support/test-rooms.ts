@@ -19,7 +19,8 @@ export interface TestRooms extends AsyncDisposable {
   /** A user of this server: `@name:hearth.test`. */
   user(name: string, device?: string): Requester
   setProfile(userId: string, profile: Profile): Promise<void>
-  deactivate(userId: string): Promise<void>
+  /** @param erase whether their messages go, too */
+  deactivate(userId: string, erase?: boolean): Promise<void>
   setAccountData(userId: string, type: string, content: Profile): void
   /** The same data, opened anew. */
   reopen(): Promise<TestRooms>
@@ -104,9 +105,9 @@ export async function startTestRooms(
       profiles.set(userId, profile)
       for (const listener of profileListeners) listener({ userId, profile })
     },
-    async deactivate(userId) {
+    async deactivate(userId, erase = false) {
       gone.add(userId)
-      for (const listener of deactivationListeners) await listener({ userId, erase: false })
+      for (const listener of deactivationListeners) await listener({ userId, erase })
     },
     setAccountData: (userId, type, content) => void accountData.set(`${userId} ${type}`, content),
     async reopen() {

@@ -8,7 +8,7 @@ import { type Requester, requireNotSuspended } from '../../accounts/index.ts'
 import { type Route, route } from '../../http/route.ts'
 import type { Rooms } from '../../rooms/index.ts'
 
-type Used = 'addAlias' | 'removeAlias' | 'resolve' | 'listAliases'
+type Used = 'addAlias' | 'removeAlias' | 'locate' | 'listAliases'
 
 const callerOf = ({ userId, appservice }: Requester) => ({ userId, appserviceId: appservice?.id })
 
@@ -20,10 +20,10 @@ export const directoryRoutes = (rooms: Pick<Rooms, Used>, serverName: string): r
     return {}
   }),
 
-  route(getRoomIdByAlias, async ({ path }) => ({
-    room_id: await rooms.resolve(path.roomAlias),
-    servers: [serverName],
-  })),
+  route(getRoomIdByAlias, async ({ path }) => {
+    const { roomId, servers } = await rooms.locate(path.roomAlias)
+    return { room_id: roomId, servers: servers.length > 0 ? [...new Set(servers)] : [serverName] }
+  }),
 
   route(deleteRoomAlias, async ({ path, requester }) => {
     requireNotSuspended(requester)

@@ -7,15 +7,15 @@ import { inPieces, transactionOf } from './json-answers.ts'
 type Used = 'readStateAt' | 'readStateIdsAt' | 'findEvent' | 'findByTime'
 
 export const eventsRoutes = (rooms: Pick<ForServers, Used>, environment: Environment): readonly Route[] => [
-  route(getRoomState, async ({ path, query, requester }) =>
-    inPieces(await rooms.readStateAt({ server: requester.serverName, roomId: path.roomId, eventId: query.event_id })),
-  ),
+  route(getRoomState, async ({ path, query, requester }) => {
+    const asking = { server: requester.serverName, roomId: path.roomId, eventId: query.event_id }
+    return inPieces(await rooms.readStateAt(asking), environment.logger)
+  }),
 
-  route(getRoomStateIds, async ({ path, query, requester }) =>
-    inPieces(
-      await rooms.readStateIdsAt({ server: requester.serverName, roomId: path.roomId, eventId: query.event_id }),
-    ),
-  ),
+  route(getRoomStateIds, async ({ path, query, requester }) => {
+    const asking = { server: requester.serverName, roomId: path.roomId, eventId: query.event_id }
+    return inPieces(await rooms.readStateIdsAt(asking), environment.logger)
+  }),
 
   route(getEvent, async ({ path, requester }) => {
     const pdu = await rooms.findEvent(requester.serverName, path.eventId)

@@ -24,10 +24,10 @@ export const roomsForServersRoutes = (
   environment: Environment,
 ): readonly Route[] => [
   ...eventsRoutes(rooms, environment),
-  ...eventAuthRoutes(rooms),
+  ...eventAuthRoutes(rooms, environment),
   ...backfillRoutes(rooms, environment),
   ...makeJoinRoutes(rooms),
-  ...sendJoinRoutes(rooms),
+  ...sendJoinRoutes(rooms, environment),
   ...makeLeaveRoutes(rooms),
   ...sendLeaveRoutes(rooms),
   ...knocksRoutes(rooms),

@@ -81,7 +81,7 @@ const en = {
   deactivateTitle: 'Delete your account?',
   deactivateHint:
     'This cannot be undone. You leave all rooms, all devices are signed out, and nobody can ever use your name again.',
-  erase: 'Hide my messages from people who join rooms later, as far as possible',
+  erase: 'Remove my pictures and files, and hide my messages from people who join rooms later, as far as possible',
   deactivated: 'Your account is deleted.',
   reset: 'Reset encryption identity',
   resetTitle: 'Reset your encryption identity?',
@@ -209,7 +209,7 @@ const de: Table = {
   deactivateTitle: 'Dein Konto löschen?',
   deactivateHint:
     'Das lässt sich nicht rückgängig machen. Du verlässt alle Räume, alle Geräte werden abgemeldet, und niemand kann deinen Namen je wieder verwenden.',
-  erase: 'Meine Nachrichten so weit wie möglich vor Leuten verbergen, die später dazukommen',
+  erase: 'Meine Bilder und Dateien entfernen und meine Nachrichten so weit wie möglich vor Leuten verbergen, die später dazukommen',
   deactivated: 'Dein Konto ist gelöscht.',
   reset: 'Verschlüsselungsidentität zurücksetzen',
   resetTitle: 'Deine Verschlüsselungsidentität zurücksetzen?',

@@ -40,7 +40,7 @@ export class Checkpoints {
    * Reads what is on the disk; at the first start ever nobody is owed anything.
    * @param owed told of what has been delivered
    */
-  async load(owed: OwedPdus): Promise<{ readonly rows: Iterable<DestinationRow>; readonly mark: number }> {
+  async load(owed: OwedPdus): Promise<{ readonly rows: readonly DestinationRow[]; readonly mark: number }> {
     this.#owed = owed
     for (const row of await this.#store.home.range(destinations, { index: 'server' })) this.#rows.set(row.server, row)
     const known = await this.#store.home.get(marks, 'mark')
@@ -51,7 +51,7 @@ export class Checkpoints {
       this.#mark = position
     }
     this.#newest = Math.max(this.#newest, this.#mark)
-    return { rows: this.#rows.values(), mark: this.#mark }
+    return { rows: [...this.#rows.values()], mark: this.#mark }
   }
 
   /** Something was owed to somebody at this position; nothing from before it is still to come. */

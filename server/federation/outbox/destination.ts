@@ -58,8 +58,9 @@ export class Destination {
   /** While it waits for its next try. */
   retryTs: number | undefined
   cancelRetry: (() => void) | undefined
-  /** While EDUs wait for company. */
+  /** While EDUs wait for company, and how long at most. */
   cancelDelay: (() => void) | undefined
+  delayedUntilTs = 0
   isRunning = false
   readonly #parts: DestinationParts
   #backlog = NOTHING
@@ -77,9 +78,13 @@ export class Destination {
     return this.wanted > this.cursor
   }
 
+  /** Something to be sent, and not only what waits for company. */
   get hasWork(): boolean {
     return (
-      this.#attempt !== undefined || this.lacksEvents || this.offered.size > 0 || this.#parts.durable.has(this.name)
+      this.#attempt !== undefined ||
+      this.lacksEvents ||
+      (this.offered.size > 0 && !this.cancelDelay) ||
+      this.#parts.durable.has(this.name)
     )
   }
 

@@ -6,6 +6,7 @@ import { Checkpoints } from './checkpoints.ts'
 import { Destination } from './destination.ts'
 import { DurableEdus } from './durable-edus.ts'
 import { Slots } from './slots.ts'
+import { type DestinationStatus, statusOfAll } from './status.ts'
 
 /** Transactions under way at the same time: with servers that answer promptly, and with those that hang or fail. */
 const SLOTS = { prompt: 64, slow: 512, promptMs: 2_000 }
@@ -15,23 +16,9 @@ const BETWEEN_TRIES_MS = 10_000
 const DARK_MS = 120_000
 /** Rooms may name any number of servers; those beyond this many that do not keep up hear of things by the next event. */
 const MAX_DESTINATIONS = 20_000
-/** After a start those that failed before it are tried again within this time. */
+/** After a start those that failed before it are tried again within this time: not all of them in one moment. */
 const SPREAD_MS = 30_000
-
-/** How it stands with a destination that something is to be sent to. */
-export interface DestinationStatus {
-  readonly server: string
-  /** `waiting`: for a place among those that are sent to, or for more to send. */
-  readonly state: 'sending' | 'waiting' | 'failing'
-  /** Milliseconds since the epoch. */
-  readonly failingSinceTs: number | null
-  readonly retryTs: number | null
-  /** Why the last try failed, in words for administrators. */
-  readonly why: string | null
-  readonly lacksEvents: boolean
-  /** About how many wait. */
-  readonly edus: number
-}
+const SPREAD_MS_PER_DESTINATION = 20
 
 export interface OutboxStats {
   /** Servers that something waits for, and how many of them fail. */
@@ -99,16 +86,21 @@ export function createOutbox(parts: {
 
   function wake(destination: Destination): void {
     if (!isBegun || closing.signal.aborted || destination.isRunning || destination.cancelRetry) return
-    destination.cancelDelay?.()
-    destination.cancelDelay = undefined
+    goNow(destination)
     destination.isRunning = true
     const run = sendAll(destination).finally(() => {
       runs.delete(run)
       destination.isRunning = false
       if (destination.hasWork) wake(destination)
-      else if (!destination.cancelRetry) active.delete(destination.name)
+      else if (!destination.cancelRetry && !destination.cancelDelay) active.delete(destination.name)
     })
     runs.add(run)
+  }
+
+  /** What waits for company waits no more. */
+  function goNow(destination: Destination): void {
+    destination.cancelDelay?.()
+    destination.cancelDelay = undefined
   }
 
   /** Sends until there is nothing left or a try has failed. Never rejects. */
@@ -220,8 +212,16 @@ export function createOutbox(parts: {
       const destination = destinationOf(name)
       offeredCount += 1
       destination.offered.add({ edu, key, id: `${instance}.${offeredCount}`, offeredTs: clock.now() })
-      if (withinMs === 0) wake(destination)
-      else destination.cancelDelay ??= clock.after(withinMs, () => wake(destination))
+      const dueTs = clock.now() + withinMs
+      if (destination.cancelDelay && destination.delayedUntilTs <= dueTs) return
+      goNow(destination)
+      if (withinMs > 0) {
+        destination.delayedUntilTs = dueTs
+        destination.cancelDelay = clock.after(withinMs, () => {
+          goNow(destination)
+          wake(destination)
+        })
+      } else wake(destination)
     },
 
     heardFrom,
@@ -232,6 +232,7 @@ export function createOutbox(parts: {
       const { position } = store
       for (const name of await source.serversOwed(mark)) if (isSentTo(name)) destinationOf(name)
       for (const destination of active.values()) destination.cursor = Math.min(destination.cursor, mark)
+      const spreadMs = Math.min(SPREAD_MS, rows.length * SPREAD_MS_PER_DESTINATION)
       for (const row of rows) {
         const destination = destinationOf(row.server)
         destination.cursor = row.deliveredUpTo
@@ -239,7 +240,7 @@ export function createOutbox(parts: {
         destination.failingSinceTs = row.failingSinceTs
         if (row.failingSinceTs !== null) {
           destination.failures = 1
-          pause(destination, clock.now() + random.number() * SPREAD_MS)
+          pause(destination, clock.now() + random.number() * spreadMs)
         }
       }
       for (const destination of active.values()) destination.wanted = Math.max(destination.wanted, position)
@@ -249,21 +250,7 @@ export function createOutbox(parts: {
       for (const destination of active.values()) wake(destination)
     },
 
-    list() {
-      const listed = [...active.values()].map(
-        (destination): DestinationStatus => ({
-          server: destination.name,
-          state: destination.failures > 0 ? 'failing' : destination.isRunning ? 'sending' : 'waiting',
-          failingSinceTs: destination.failingSinceTs,
-          retryTs: destination.retryTs ?? null,
-          why: destination.why ?? null,
-          lacksEvents: destination.lacksEvents,
-          edus: durable.count(destination.name) + destination.offered.size,
-        }),
-      )
-      const since = ({ failingSinceTs }: DestinationStatus): number => failingSinceTs ?? Number.MAX_SAFE_INTEGER
-      return listed.sort((a, b) => since(a) - since(b) || (a.server < b.server ? -1 : 1))
-    },
+    list: () => statusOfAll(active.values(), durable),
 
     retry(server) {
       const destination = active.get(server)
@@ -295,7 +282,7 @@ export function createOutbox(parts: {
       endBack()
       for (const destination of active.values()) {
         destination.cancelRetry?.()
-        destination.cancelDelay?.()
+        goNow(destination)
       }
       await Promise.all(runs)
       await checkpoints.close()

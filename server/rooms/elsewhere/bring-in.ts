@@ -13,6 +13,7 @@ import type { RoomsCore } from '../core.ts'
 import type { KeptEvent } from '../event.ts'
 import type { OpenRoom } from '../open-room.ts'
 import type { OpenRooms } from '../open-rooms.ts'
+import { type PartialState, partialRooms, partialRow, partialState } from '../partial-state.ts'
 import { withPolicySignature } from '../policy-signature.ts'
 import { acceptWithState } from '../receive/accept.ts'
 import { judge, loadAuthEvents } from '../receive/authorize.ts'
@@ -21,7 +22,6 @@ import { receiveOutliers } from '../receive/outliers.ts'
 import { parseReceived } from '../receive/parse.ts'
 import { stateSlot } from '../state-map.ts'
 import { roomChanges, roomIndex } from '../store.ts'
-import { type PartialState, partialRooms, partialRow, partialState } from '../partial-state.ts'
 import { badAnswer } from './servers.ts'
 import { roomsBeingJoined } from './store.ts'
 import type { OwnEvent } from './template.ts'
@@ -100,9 +100,13 @@ async function stageJoin(
   onStaged?: (durable: Promise<KeptEvent>) => void,
 ): Promise<{ readonly durable: Promise<KeptEvent> }> {
   const stateIds = checkState(server, room, answer.state, join.eventId)
-  const kept = await receiveOutliers(core, room, [...answer.state, ...answer.authChain].sort(createFirst), server)
+  // The past of a room hangs on servers that are long gone: for that the word of the one that lets us in is taken.
+  const kept = await receiveOutliers(core, room, [...answer.state, ...answer.authChain].sort(createFirst), server, [
+    server,
+  ])
   for (const eventId of referencedIds(join.pdu.auth_events)) {
-    if (!kept.has(eventId) && !(await room.find(eventId))) throw badAnswer(server, `${eventId} of the auth events is missing`)
+    if (!kept.has(eventId) && !(await room.find(eventId)))
+      throw badAnswer(server, `${eventId} of the auth events is missing`)
   }
   const isNew = onStaged !== undefined
   const event = isNew ? join : await withPolicySignature(core, room, join)
@@ -116,7 +120,10 @@ async function stageJoin(
       for (const { id } of before.newGroups ?? []) room.groups.discard(id)
       throw badAnswer(server, `by the state that it gave one may not join: ${verdict.why}`)
     }
-    const mark = answer.membersOmitted ? partialMark(core, room, { server, answer, join, group: before.group }) : undefined
+    const mark = answer.membersOmitted
+      ? partialMark(core, room, { server, answer, join, group: before.group })
+      : undefined
+    const { partial } = room
     room.partial = mark
     const { judgement, durable } = await acceptWithState(core, room, event, before, {
       startsAnew: true,
@@ -126,14 +133,26 @@ async function stageJoin(
         mark ? put(partialRooms, partialRow(mark)) : remove(partialRooms, room.roomId),
       ],
     })
-    if (judgement.outcome !== 'accepted') throw forbidden(judgement.why)
+    const isIn = judgement.outcome === 'accepted'
+    if (!isIn) room.partial = partial
+    durable.then(
+      () => isIn && partial?.completed.resolve(),
+      () => {
+        room.partial = partial
+      },
+    )
+    if (!isIn) throw forbidden(judgement.why)
     onStaged?.(durable)
     return { durable }
   })
 }
 
 /** Where members are left out of the state, those by whose leave the user joins are found in the auth events. */
-async function withOwnAuth(room: OpenRoom, stateIds: readonly string[], { pdu }: IdentifiedPdu): Promise<readonly string[]> {
+async function withOwnAuth(
+  room: OpenRoom,
+  stateIds: readonly string[],
+  { pdu }: IdentifiedPdu,
+): Promise<readonly string[]> {
   const members: string[] = []
   for (const eventId of referencedIds(pdu.auth_events)) {
     if ((await room.find(eventId))?.pdu.type === 'm.room.member') members.push(eventId)

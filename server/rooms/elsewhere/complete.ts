@@ -18,6 +18,7 @@ import { StateMap, stateSlot } from '../state-map.ts'
 import { events } from '../store.ts'
 import { strippedStateFor } from '../stripped-state.ts'
 import { checkState } from './bring-in.ts'
+import { isElsewhere } from './outside.ts'
 
 const FIRST_RETRY_MS = 5_000
 const LONGEST_RETRY_MS = 600_000
@@ -46,7 +47,8 @@ export class Completion implements AsyncDisposable {
 
   /** Goes on with what a stop has interrupted. */
   async resume(): Promise<void> {
-    for (const { roomId } of await this.#core.store.home.range(partialRooms, { index: 'roomId' })) void this.begin(roomId)
+    for (const { roomId } of await this.#core.store.home.range(partialRooms, { index: 'roomId' }))
+      void this.begin(roomId)
   }
 
   /** Fetches a room's members, however long that takes. @returns when the first try has ended, one way or the other */
@@ -90,8 +92,10 @@ export class Completion implements AsyncDisposable {
     const { logger, clock } = this.#core.environment
     try {
       using held = await this.#rooms.hold(roomId)
-      if (!held?.room.partial) return
-      if (await completeRoom(this.#core, held.room, held.room.partial, (work) => this.#keep(work))) return await this.#onCompleted(roomId)
+      // Nobody tells its members to a server that has left.
+      if (!held?.room.partial || isElsewhere(this.#core, held.room)) return
+      if (await completeRoom(this.#core, held.room, held.room.partial, (work) => this.#keep(work)))
+        return await this.#onCompleted(roomId)
     } catch (error) {
       logger.warn({ event: 'rooms.partial.failed', roomId, error: String(error) })
     }
@@ -117,7 +121,7 @@ async function completeRoom(
   const found = await inquiry.first(async (peers: Peers, server) => {
     const answer = await peers.state(server, room.roomId, partial.joinEventId)
     const stateIds = checkState(server, room, answer.state, partial.joinEventId)
-    await keep(() => receiveOutliers(core, room, [...answer.authChain, ...answer.state], server))
+    await keep(() => receiveOutliers(core, room, [...answer.authChain, ...answer.state], server, [server]))
     return stateIds
   })
   if (!found) return false
@@ -265,7 +269,12 @@ async function ownMemberships(
 }
 
 /** Those who follow the room hear that there is news: the members are part of its state from now on. */
-async function tell(core: RoomsCore, room: OpenRoom, partial: PartialState, added: readonly KeptEvent[]): Promise<void> {
+async function tell(
+  core: RoomsCore,
+  room: OpenRoom,
+  partial: PartialState,
+  added: readonly KeptEvent[],
+): Promise<void> {
   partial.completed.resolve()
   const [event] = added
   if (!event) return

@@ -26,7 +26,8 @@ export async function withSignatureOf(
   const parsed = answered === undefined ? undefined : parseReceived(answered, roomId, own.rules)
   if (!parsed?.ok) return undefined
   const { event } = parsed
-  if (event.eventId !== own.eventId) throw badAnswer(server, 'it answered with another event than the one that it was given')
+  if (event.eventId !== own.eventId)
+    throw badAnswer(server, 'it answered with another event than the one that it was given')
   const theirs = ownValue(event.pdu.signatures, server)
   if (!isJsonObject(theirs)) return undefined
   let { signatures } = own.pdu

@@ -109,12 +109,7 @@ async function draftInvite(core: RoomsCore, room: OpenRoom, { sender, target, co
 }
 
 /** The event with the signature of the invited user's server. While it is asked, the room goes on. */
-async function cosigned(
-  core: RoomsCore,
-  room: OpenRoom,
-  event: IdentifiedPdu,
-  server: string,
-): Promise<IdentifiedPdu> {
+async function cosigned(core: RoomsCore, room: OpenRoom, event: IdentifiedPdu, server: string): Promise<IdentifiedPdu> {
   const { roomId, rules } = room
   const { eventId, pdu } = event
   const { state } = room.head

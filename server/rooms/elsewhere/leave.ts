@@ -24,13 +24,19 @@ import { eventFromTemplate, type OwnEvent } from './template.ts'
 export function leaveElsewhere(
   core: RoomsCore,
   rooms: OpenRooms,
-  wish: { readonly roomId: string; readonly userId: string; readonly content: JsonObject },
+  wish: {
+    readonly roomId: string
+    readonly userId: string
+    readonly content: JsonObject
+    /** Though this server is in the room: it knows nothing of the invite. */
+    readonly evenIfHere?: boolean
+  },
 ): Promise<'left' | 'here'> {
   const { roomId, userId } = wish
   return oneAtATime(core, roomId, async () => {
     using held = await rooms.hold(roomId)
     const room = held?.room
-    if (!isElsewhere(core, room)) return 'here'
+    if (!wish.evenIfHere && !isElsewhere(core, room)) return 'here'
     const now = await core.memberships.find(userId, roomId)
     if (!now) throw forbidden('You are not in this room')
     if (now.membership === 'ban') throw forbidden('You are banned from this room')

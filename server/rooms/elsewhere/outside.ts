@@ -5,13 +5,14 @@
 import type { JsonObject, Pdu } from '../../protocol/pdu.ts'
 import type { RoomVersionRules } from '../../protocol/room-versions.ts'
 import { put } from '../../store/index.ts'
-import type { Membership } from '../contract.ts'
+import type { Membership, MembershipEntry } from '../contract.ts'
 import type { RoomsCore } from '../core.ts'
 import { KeptEvent } from '../event.ts'
 import { type KeptMembership, membershipRow } from '../memberships.ts'
 import type { OpenRoom } from '../open-room.ts'
 import type { OpenRooms } from '../open-rooms.ts'
 import { keptJson } from '../receive/verify.ts'
+import { membershipEntry, memberships } from '../store.ts'
 import { outsideRooms } from './store.ts'
 
 /** A change that another server told us of, or helped us with. */
@@ -93,7 +94,8 @@ async function write(core: RoomsCore, change: OutsideChange): Promise<boolean> {
         leftOrder: now?.leftOrder ?? null,
         leftGroup: now?.leftGroup ?? null,
       })
-      return [core.memberships.write(row), put(outsideRooms, { roomId, version: rules.version, via })]
+      const ts = Number(pdu.origin_server_ts)
+      return [core.memberships.write(row), put(outsideRooms, { roomId, version: rules.version, via, position, ts })]
     })
     if (row) core.memberships.applied(row)
   } catch (error) {
@@ -102,4 +104,31 @@ async function write(core: RoomsCore, change: OutsideChange): Promise<boolean> {
   }
   settle?.([{ position: event.position, event, roomId, concerned: [userId], servers: [] }])
   return true
+}
+
+/** An invite to a room that this server is not in. */
+export interface InviteElsewhere extends MembershipEntry {
+  readonly origin_server_ts: number
+}
+
+/** The invites of our users to a room, where this server is not in it. */
+export async function invitesElsewhere(
+  core: RoomsCore,
+  rooms: OpenRooms,
+  roomId: string,
+): Promise<readonly InviteElsewhere[]> {
+  const row = await core.store.home.get(outsideRooms, roomId)
+  if (!row) return []
+  using held = await rooms.hold(roomId)
+  if (!isElsewhere(core, held?.room)) return []
+  const range = { index: 'roomId', from: roomId, to: `${roomId}\u0000` } as const
+  return (await core.store.home.range(memberships, range))
+    .map((entry) => ({ ...membershipEntry(entry), origin_server_ts: row.ts }))
+    .filter(({ membership }) => membership === 'invite')
+}
+
+/** Rooms of others in which a membership of our users changed after a stream position. */
+export async function elsewhereSince(core: RoomsCore, position: number): Promise<readonly string[]> {
+  const rows = await core.store.home.range(outsideRooms, { index: 'roomId' })
+  return rows.filter((row) => row.position > position).map(({ roomId }) => roomId)
 }

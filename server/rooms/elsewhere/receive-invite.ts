@@ -1,17 +1,17 @@
 /** Invites of our users by users of other servers. Spec: server-server-api §Inviting to a room. */
 import { forbidden, invalidParam, MatrixError } from '../../../shared/matrix/errors.ts'
 import { serverNameOf } from '../../../shared/matrix/identifiers.ts'
-import { contentHashMatches, signedText } from '../../protocol/hashes.ts'
 import { cosignEvent } from '../../protocol/event-signing.ts'
+import { contentHashMatches, signedText } from '../../protocol/hashes.ts'
 import type { IdentifiedPdu, Json, JsonObject, Pdu } from '../../protocol/pdu.ts'
 import { findRoomVersion, type RoomVersionRules } from '../../protocol/room-versions.ts'
 import type { RoomsCore } from '../core.ts'
-import { findInvitee, checkInvitee } from '../set-membership.ts'
 import type { OpenRoom } from '../open-room.ts'
 import type { OpenRooms } from '../open-rooms.ts'
 import { parseReceived } from '../receive/parse.ts'
 import { receive } from '../receive/receive.ts'
 import { isServerAllowed } from '../server-acl.ts'
+import { checkInvitee, findInvitee } from '../set-membership.ts'
 import { checkSignatureOf } from './cosigned.ts'
 import { isElsewhere, setOutside } from './outside.ts'
 import { readTold } from './stripped.ts'
@@ -43,11 +43,11 @@ export async function receiveInvite(core: RoomsCore, rooms: OpenRooms, invite: R
   const userId = pdu.state_key ?? ''
   const told = readTold(invite.strippedState, roomId, rules)
   if (!told.ok) throw new MatrixError(told.errcode, 400, `invite_room_state: ${told.why}`)
-  await findInvitee(core, userId)
-  await checkInvitee(core, userId)
   const known = await core.memberships.find(userId, roomId)
   const isRepeated = known?.eventId === eventId && known.membership === 'invite'
   if (!isRepeated) core.inviteThrottle.take({ server: origin, inviter: pdu.sender, invitee: userId })
+  await findInvitee(core, userId)
+  await checkInvitee(core, userId)
   const { environment, signingKey: key } = core
   const signed = cosignEvent({ pdu, rules, serverName: environment.serverName, key })
 

@@ -6,6 +6,9 @@ export type OutsideRoomRow = {
   readonly version: string
   /** The server that we last had to do with about it. */
   readonly via: string
+  /** Of the last membership event: its stream position, and its `origin_server_ts`. */
+  readonly position: number
+  readonly ts: number
 }
 
 /** Rooms that our users were invited to, or knocked on, while this server was not in them. */

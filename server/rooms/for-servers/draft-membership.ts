@@ -13,7 +13,7 @@ import type { KeptEvent } from '../event.ts'
 import { referenceTo } from '../heads.ts'
 import type { OpenRoom } from '../open-room.ts'
 import type { OpenRooms } from '../open-rooms.ts'
-import { type Asking, outside, withResidentRoom } from './admission.ts'
+import { type Asking, hasServer, outside, withResidentRoom } from './admission.ts'
 import { authoriserOf } from './restricted-join.ts'
 
 export interface MembershipAsk extends Asking {
@@ -61,7 +61,8 @@ export async function withRoomFor<T>(
   ask: Asking & Pick<MembershipAsk, 'membership'>,
   work: (room: OpenRoom) => Promise<T>,
 ): Promise<T> {
-  if (ask.membership === 'leave' && !rooms.isKnown(ask.roomId)) throw outside()
+  const isHere = () => hasServer(core, rooms, { server: core.environment.serverName, roomId: ask.roomId })
+  if (ask.membership === 'leave' && !(await isHere())) throw outside()
   return withResidentRoom(core, rooms, ask, work)
 }
 

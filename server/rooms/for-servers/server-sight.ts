@@ -1,5 +1,5 @@
 /**
- * What a server that is in a room may have of its events: those that one of its users may see whole, of all others only what
+ * What a server that is in a room may have of its events: messages that one of its users may see whole, of all others only what
  * redaction leaves, so that the DAG stays complete. Spec: client-server-api §Room History Visibility.
  */
 import { serverNameOf } from '../../../shared/matrix/identifiers.ts'
@@ -7,6 +7,7 @@ import { redact } from '../../protocol/redaction.ts'
 import type { RoomsCore } from '../core.ts'
 import { type KeptEvent, membershipIn } from '../event.ts'
 import type { OpenRoom } from '../open-room.ts'
+import { turns } from '../receive/outliers.ts'
 import { type Bounds, isGone } from '../retention.ts'
 import type { SeenInGroups } from '../state-groups.ts'
 import { findInGroup, historyVisibilityIn } from '../visibility.ts'
@@ -16,29 +17,38 @@ const MAX_USERS = 256
 
 /** Answers for one server and one room, remembering what it found for each state group that it came across. */
 export class ServerSight {
+  readonly #core: RoomsCore
   readonly #room: OpenRoom
   readonly #server: string
   readonly #bounds: Bounds
   readonly #byGroup = new Map<number, boolean>()
   readonly #settingIn: SeenInGroups = new Map()
   readonly #memberIn = new Map<string, SeenInGroups>()
+  readonly #waitTurn = turns()
   #users: readonly string[] | undefined
 
   constructor(core: RoomsCore, room: OpenRoom, server: string) {
+    this.#core = core
     this.#room = room
     this.#server = server
     this.#bounds = core.retention.boundsOf(room.roomId, room.visible.state)
   }
 
-  /** The event as JSON, whole or redacted. */
+  /**
+   * The event as JSON, whole or redacted. State is always whole: any server in the room may ask for the room's state at any of
+   * its events, and redacted copies of it would only keep servers from coming to the same state.
+   */
   async textOf(event: KeptEvent): Promise<string> {
-    return (await this.maySee(event)) ? event.json : JSON.stringify(redact(event.pdu, event.rules))
+    const isWhole = event.isState || (await this.maySee(event))
+    return isWhole ? event.json : JSON.stringify(redact(event.pdu, event.rules))
   }
 
+  /** Whether some user of the server may see the event. */
   async maySee(event: KeptEvent): Promise<boolean> {
-    // What is known without its place is of auth chains and states, which every server in the room may have.
-    if (event.order === null) return event.isState
-    if (isGone(this.#bounds, event)) return false
+    if (event.order === null || isGone(this.#bounds, event)) return false
+    // Who wanted their messages gone is read by those who had them. Spec: client-server-api §POST /account/deactivate, `erase`.
+    const isErased = !event.isState && this.#core.erased.has(event.pdu.sender)
+    if (isErased && !(await this.#hadUserIn(event.groupAfter, false))) return false
     if (await this.#allows(event.groupAfter)) return true
     const { type, state_key: stateKey } = event.pdu
     const changesSight =
@@ -61,6 +71,7 @@ export class ServerSight {
 
   async #hadUserIn(group: number, countsInvites: boolean): Promise<boolean> {
     this.#users ??= this.#listUsers()
+    await this.#waitTurn()
     for (const userId of this.#users) {
       const seen = this.#memberIn.get(userId) ?? new Map<number, string | null>()
       this.#memberIn.set(userId, seen)

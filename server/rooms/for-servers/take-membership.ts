@@ -9,7 +9,7 @@ import { cosignEvent } from '../../protocol/event-signing.ts'
 import { contentHashMatches } from '../../protocol/hashes.ts'
 import { type IdentifiedPdu, type Json, referencedIds } from '../../protocol/pdu.ts'
 import type { RoomsCore } from '../core.ts'
-import type { KeptEvent } from '../event.ts'
+import { type KeptEvent, membershipIn } from '../event.ts'
 import { allMembers } from '../heads.ts'
 import type { OpenRoom } from '../open-room.ts'
 import type { OpenRooms } from '../open-rooms.ts'
@@ -105,8 +105,11 @@ async function cosigned(
 async function takeIn(core: RoomsCore, room: OpenRoom, event: IdentifiedPdu): Promise<TakenMembership> {
   const entered = await room.enter(async () => {
     const known = await room.find(event.eventId)
+    // In room versions 1 and 2 anything may bear its ID.
+    const isAnother = known !== undefined && known.pdu.hashes.sha256 !== event.pdu.hashes.sha256
+    if (isAnother) throw invalidParam('The event has the ID of another one')
     if (known?.order != null) {
-      if (known.isRejected || known.isSoftFailed) throw forbidden('The event has been rejected before')
+      requireRepeatable(room, known, event)
       const state = await stateOfGroup(room, known.groupBefore)
       return { before: state, servers: [...allMembers(state).servers.keys()], durable: room.durable(known) }
     }
@@ -119,6 +122,12 @@ async function takeIn(core: RoomsCore, room: OpenRoom, event: IdentifiedPdu): Pr
   })
   const { before, servers } = entered
   return { event: await entered.durable, before, servers }
+}
+
+/** That an event which is there already may be answered once more: who has left since is not told the room again. */
+function requireRepeatable({ head }: OpenRoom, known: KeptEvent, { pdu }: IdentifiedPdu): void {
+  if (known.isRejected || known.isSoftFailed) throw forbidden('The event has been rejected before')
+  if (membershipIn(known) === 'join' && !head.joined.has(pdu.sender)) throw forbidden('The user has left since')
 }
 
 async function stageAllowed(

@@ -126,23 +126,26 @@ export class History {
     const { room } = held
     const inquiry = this.#inquire(room)
     const from = gap.missing.slice(0, MAX_STARTS)
+    let answers = 0
     for (const server of inquiry.servers) {
       if (inquiry.isOver) return false
       const one = new Inquiry(this.#core, [server], INQUIRY_MS)
       const got = await one.first((peers) => peers.backfill(server, { roomId, from, limit: PER_REQUEST }))
+      if (got) answers += 1
       if (got && (await this.#take(room, gap, got.answer.slice(0, PER_REQUEST), server))) return true
     }
-    return this.#closeIfOver(room, gap)
+    return this.#closeIfOver(room, gap, answers > 0 && answers === inquiry.servers.length)
   }
 
   /** @returns whether anything came into the gap */
   async #take(room: OpenRoom, gap: Gap, jsons: readonly Json[], from: string): Promise<boolean> {
     const known = new Map<string, KeptEvent>()
-    const verified = await verifyAll(this.#core, room, jsons, { from }, known)
+    const unsigned = new Map<string, IdentifiedPdu>()
+    const verified = await verifyAll(this.#core, room, jsons, { from }, known, unsigned)
     const given = new Map<string, IdentifiedPdu>([...verified])
     for (const [eventId, event] of known) if (event.order === null) given.set(eventId, event)
     const isPlaced = await placedAmong(room, given, gap.missing)
-    const stretch = stretchOf(given, gap.missing, isPlaced, MAX_EDGES)
+    const stretch = stretchOf(given, unsigned, gap.missing, isPlaced, MAX_EDGES)
     if (stretch.events.length === 0) return false
     const inquiry = new Inquiry(this.#core, serversToAsk(this.#core, room, [from], MAX_ASKED), INQUIRY_MS)
     const states = await this.#statesAt(room, stretch, inquiry)
@@ -211,19 +214,24 @@ export class History {
   }
 
   /**
-   * Ends a gap that is none any more: all that it lacked has come another way, or the room's beginning is known and nobody has
-   * the rest. @returns whether it did
+   * Ends a gap that is none any more: all that it lacked has come another way; or, once the room's beginning is known, or a part
+   * of what was missed in between, nobody has the rest.
+   * @param nobodyHasIt others were asked, and all of them answered, but not with that
+   * @returns whether it did
    */
-  async #closeIfOver(room: OpenRoom, { top }: Gap): Promise<boolean> {
+  async #closeIfOver(room: OpenRoom, { top }: Gap, nobodyHasIt: boolean): Promise<boolean> {
     return room.enter(async () => {
       await room.flushed()
       const { gaps, state } = room.head
       const gap = gaps.find((one) => one.top === top)
       if (!gap) return true
       const missing = await unplaced(room, gap.missing)
-      const create = gap.floor === null ? state.get('m.room.create') : undefined
-      const hasBeginning = create !== undefined && (await room.find(create.eventId))?.order != null
-      if (missing.length > 0 && !hasBeginning) return false
+      const create = state.get('m.room.create')
+      const isAtEnd =
+        gap.floor === null
+          ? create !== undefined && (await room.find(create.eventId))?.order != null
+          : gap.next + 1 < gap.top
+      if (missing.length > 0 && !(nobodyHasIt && isAtEnd)) return false
       const left = gaps.filter((one) => one !== gap)
       await this.#core.store.commit(() => gapOps(room.roomId, gaps, left))
       room.replaceGaps(left)
@@ -239,7 +247,8 @@ export class History {
     if (known?.order != null) return true
     const inquiry = this.#inquire(room)
     const got = await inquiry.first((peers, server) => peers.event(server, eventId))
-    const event = known ?? (got && (await verifyAll(this.#core, room, [got.answer], { from: got.server }, new Map())).get(eventId))
+    const event =
+      known ?? (got && (await verifyAll(this.#core, room, [got.answer], { from: got.server }, new Map())).get(eventId))
     if (!event || !(await fetchAuthEvents(this.#core, room, event, inquiry))) return false
     const isWhole = (await unplaced(room, referencedIds(event.pdu.prev_events))).length === 0
     const stateIds = isWhole ? undefined : await fetchStateBefore(this.#core, room, eventId, inquiry)

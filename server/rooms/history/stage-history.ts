@@ -1,5 +1,5 @@
 import type { IdentifiedPdu } from '../../protocol/pdu.ts'
-import { remove } from '../../store/index.ts'
+import { type Op, put, remove } from '../../store/index.ts'
 import { aggregateChanges, NO_CHANGES } from '../aggregates.ts'
 import type { RoomsCore } from '../core.ts'
 import { KeptEvent } from '../event.ts'
@@ -9,18 +9,12 @@ import type { OpenRoom } from '../open-room.ts'
 import { namingIn, purgedForm } from '../purge.ts'
 import { judge, loadAuthEvents } from '../receive/authorize.ts'
 import { findLinks } from '../receive/commit.ts'
-import {
-  redactedForm,
-  redactedStateOps,
-  redactionBy,
-  waitingOps,
-  waitingRedactionOf,
-} from '../receive/redactions.ts'
+import { redactedForm, redactedStateOps, redactionBy, waitingOps, waitingRedactionOf } from '../receive/redactions.ts'
 import { keptJson } from '../receive/verify.ts'
 import type { GroupedState } from '../resolve.ts'
 import { isGone } from '../retention.ts'
 import { stateSlot, withRedacted } from '../state-map.ts'
-import { outliers, replacement } from '../store.ts'
+import { currentState, outliers, replacement, stateRow } from '../store.ts'
 
 /**
  * Builds an event into the room's past: it gets a place in a gap of the timeline, and changes neither the room's ends nor its
@@ -53,20 +47,26 @@ export async function stageHistory(
   let groupAfter = before.group
   if (isState) {
     const slot = stateSlot(pdu.type, pdu.state_key ?? '')
-    const added = room.groups.add(before.group, new Map([[slot, eventId]]), before.state.size + (replaced ? 0 : 1), () => {
-      const all = new Map<string, string>()
-      for (const other of before.state.all()) {
-        all.set(stateSlot(other.pdu.type, other.pdu.state_key ?? ''), other.eventId)
-      }
-      return all.set(slot, eventId)
-    })
+    const added = room.groups.add(
+      before.group,
+      new Map([[slot, eventId]]),
+      before.state.size + (replaced ? 0 : 1),
+      () => {
+        const all = new Map<string, string>()
+        for (const other of before.state.all()) {
+          all.set(stateSlot(other.pdu.type, other.pdu.state_key ?? ''), other.eventId)
+        }
+        return all.set(slot, eventId)
+      },
+    )
     groupAfter = added.id
     newGroups.push(added)
   }
   const redaction = await redactionBy(room, pdu, before, judgement)
   if (redaction.outcome === 'withheld') room.isWithoutWaitingRedactions = false
   const early = outlier?.redactedBecause ?? (await waitingRedactionOf(room, placed.event))
-  const rank = pdu.state_key === undefined ? undefined : (outlier?.rank ?? Math.max(head.latestRank, head.latestOrder) + 1)
+  const rank =
+    pdu.state_key === undefined ? undefined : (outlier?.rank ?? Math.max(head.latestRank, head.latestOrder) + 1)
   const links = isRejected || early ? undefined : await findLinks(room, placed.event, order)
   const asReceived = new KeptEvent(
     {
@@ -97,6 +97,9 @@ export async function stageHistory(
     earliestOrder: Math.min(head.earliestOrder, order),
     latestRank: Math.max(head.latestRank, rank ?? 0),
   }
+  const current = pdu.state_key === undefined ? undefined : head.state.get(pdu.type, pdu.state_key)
+  const isCurrent = current?.eventId === eventId
+  if (isCurrent) heads = { ...heads, state: head.state.with(pdu.type, pdu.state_key ?? '', event) }
   for (const one of redacted) heads = { ...heads, state: withRedacted(heads.state, one) }
   const aggregates = event.links || target?.links ? await aggregateChanges(room, event, target) : NO_CHANGES
   const references = core.media?.change([namingIn(event)], target ? [namingIn(target)] : [])
@@ -111,6 +114,7 @@ export async function stageHistory(
     isHistory: true,
     ops: (position) => [
       ...newGroups.map(({ op }) => op),
+      ...(isCurrent ? [placedStateOp(room, event, current)] : []),
       ...redactedStateOps(room, heads, redacted),
       ...waitingOps(roomId, event, redaction, early),
       ...gapOps(roomId, head.gaps, gaps),
@@ -121,4 +125,11 @@ export async function stageHistory(
   })
   durable.catch(() => references?.undo())
   return { durable }
+}
+
+/** The row of the current state, where the event was known without its place. */
+function placedStateOp(room: OpenRoom, event: KeptEvent, before: KeptEvent): Op {
+  const since = room.stateLog.since(before)
+  room.stateLog.keep(event.eventId, since)
+  return put(currentState, stateRow(stateSlot(event.pdu.type, event.pdu.state_key ?? ''), since, event), room.roomId)
 }

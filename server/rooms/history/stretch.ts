@@ -11,12 +11,15 @@ export interface Stretch {
 
 /**
  * @param given what the other server gave, verified, without what has a place in the timeline already
+ * @param passages events that are not taken in, but tell what lies behind them: servers are gone, and with them the keys to what
+ *   they said
  * @param missing the events that those above the gap build on: only they, and what is behind them, belong into it
  * @param isPlaced whether an event has a place in the timeline
  * @param maxEdges where there would be more edges, the oldest events are left for the next time
  */
 export function stretchOf(
   given: ReadonlyMap<string, IdentifiedPdu>,
+  passages: ReadonlyMap<string, IdentifiedPdu>,
   missing: readonly string[],
   isPlaced: (eventId: string) => boolean,
   maxEdges: number,
@@ -26,9 +29,10 @@ export function stretchOf(
   // What is added while it is walked is walked, too.
   for (const eventId of open) {
     const event = given.get(eventId)
-    if (!event || isPlaced(eventId)) continue
-    reached.set(eventId, event)
-    for (const previous of referencedIds(event.pdu.prev_events)) open.add(previous)
+    const passage = event ?? passages.get(eventId)
+    if (!passage || isPlaced(eventId)) continue
+    if (event) reached.set(eventId, event)
+    for (const previous of referencedIds(passage.pdu.prev_events)) open.add(previous)
   }
   const sorted = oldestFirst(reached)
   for (let from = 0; ; from += 1) {

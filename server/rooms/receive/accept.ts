@@ -42,8 +42,7 @@ export async function acceptWithState(
   const outlier = await room.find(eventId)
   const eventById = await loadAuthEvents(room, event)
   const isFirst = startsAnew || room.head.extremities.length === 0
-  const stateSeen = (state: StateMap): StateMap =>
-    (room.partial && stateToJudgeBy(event, eventById, state)) || state
+  const stateSeen = (state: StateMap): StateMap => (room.partial && stateToJudgeBy(event, eventById, state)) || state
   const seenBefore = stateSeen(before.state)
   const current = isFirst || room.head.state === before.state ? seenBefore : stateSeen(room.head.state)
   const byRules = judge({ event, rules: room.rules, eventById, before: seenBefore, current })

@@ -15,13 +15,7 @@ import { type GroupedState, resolveGroups } from '../resolve.ts'
 import { isGone } from '../retention.ts'
 import { serverChangeOps } from '../room-servers.ts'
 import { stateSlot, withRedacted } from '../state-map.ts'
-import {
-  outlierRow,
-  outliers,
-  publishedRooms,
-  replacement,
-  roomIndex,
-} from '../store.ts'
+import { outlierRow, outliers, publishedRooms, replacement, roomIndex } from '../store.ts'
 import { strippedStateFor } from '../stripped-state.ts'
 import type { Judgement } from './authorize.ts'
 import { redactedForm, redactedStateOps, redactionBy, waitingOps, waitingRedactionOf } from './redactions.ts'
@@ -123,16 +117,14 @@ export async function stageEvent(
   const gaps = gap ? withGap(head.gaps, gap) : head.gaps
   let heads: Heads = { ...head, latestOrder: order, latestRank: Math.max(head.latestRank, rank ?? 0), gaps }
   let changes: readonly StateChange[] = []
+  let ends: readonly number[] | undefined
   if (isAccepted) {
     const extremities = extremitiesAfter(judged.startsAnew ? [] : head.extremities, event, rules, judged.behind)
     let current: GroupedState = { group: groupAfter, state: stateAfter }
     if (extremities.length > 1) {
+      ends = extremities.map(({ group }) => group)
       room.keepState(groupAfter, stateAfter)
-      current = await resolveGroups(
-        room,
-        extremities.map(({ group }) => group),
-        event,
-      )
+      current = room.resolvedNow(ends) ?? (await resolveGroups(room, ends, event))
       newGroups.push(...(current.newGroups ?? []))
     }
     changes =
@@ -140,7 +132,9 @@ export async function stageEvent(
         ? isState
           ? [{ type: pdu.type, stateKey: pdu.state_key ?? '', before: replaced, after: event }]
           : []
-        : stateChanges(head.state, current.state)
+        : current.state === head.state
+          ? []
+          : stateChanges(head.state, current.state)
     const members = withPartialServers(countMembers(head, changes), room.partial)
     heads = { ...heads, extremities, group: current.group, state: current.state, ...members }
   }
@@ -152,9 +146,7 @@ export async function stageEvent(
     changes.some(({ type, stateKey, after }) => type === 'm.room.member' && after && !core.isLocal(stateKey))
   if (isFirstRemote) room.hadRemoteMembers = true
   const isListed = room.isPublished && changes.some(({ type }) => isShownInDirectory(type))
-  const summaryOp = isListed
-    ? [put(publishedRooms, publishedRow(roomId, heads.state, heads.joined.size))]
-    : []
+  const summaryOp = isListed ? [put(publishedRooms, publishedRow(roomId, heads.state, heads.joined.size))] : []
   const target = redactionNow.outcome === 'applies' ? redactionNow.target : undefined
   const lifetime = changes.find(({ type, stateKey }) => type === 'm.room.retention' && stateKey === '')
   const aggregates = links || target?.links ? await aggregateChanges(room, event, target) : NO_CHANGES
@@ -184,6 +176,8 @@ export async function stageEvent(
     ],
   })
   durable.catch(() => references?.undo())
+  // Its own state may have changed since by what it redacts.
+  if (ends && redacted.length === 0) room.keepResolved(ends, heads)
   return { durable }
 }
 

@@ -150,7 +150,12 @@ export async function fetchStateBefore(
   if (missing.length > MAX_SINGLE_STATE_EVENTS) {
     const whole = await inquiry.first((peers, server) => peers.state(server, roomId, eventId))
     if (whole) {
-      await receiveOutliers(core, room, [...whole.answer.authChain, ...whole.answer.state].slice(0, MAX_CHAIN), whole.server)
+      await receiveOutliers(
+        core,
+        room,
+        [...whole.answer.authChain, ...whole.answer.state].slice(0, MAX_CHAIN),
+        whole.server,
+      )
     }
   } else if (missing.length > 0) {
     await receiveOutliers(core, room, await inquiry.events(missing), got.server)

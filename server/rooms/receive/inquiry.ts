@@ -1,5 +1,5 @@
-import { RemoteRefusal } from '../../federation/index.ts'
 import type { Peers } from '../../federation/index.ts'
+import { RemoteRefusal } from '../../federation/index.ts'
 import { RemoteError } from '../../net/index.ts'
 import type { Json } from '../../protocol/pdu.ts'
 import type { RoomsCore } from '../core.ts'

@@ -70,6 +70,7 @@ export async function receiveOutliers(
  *
  * @param source.vouchers see `ServerKeys.keysFor`
  * @param known gets those that the room has already, outliers among them
+ * @param unsigned gets those whose signatures are not good, or cannot be checked
  */
 export async function verifyAll(
   core: RoomsCore,
@@ -77,6 +78,7 @@ export async function verifyAll(
   jsons: readonly Json[],
   source: Source,
   known: Map<string, KeptEvent>,
+  unsigned?: Map<string, IdentifiedPdu>,
 ): Promise<ReadonlyMap<string, IdentifiedPdu>> {
   const { rules, roomId } = room
   const { from, vouchers } = source
@@ -103,7 +105,10 @@ export async function verifyAll(
     await waitTurn()
     const result = verify(keyOf, event, text, rules)
     if (result.ok) verified.set(event.eventId, result.event)
-    else faults.push(`${event.eventId}: ${result.why}`)
+    else {
+      unsigned?.set(event.eventId, event)
+      faults.push(`${event.eventId}: ${result.why}`)
+    }
   }
   // One line for all: their number is another server's choice.
   const [why] = faults

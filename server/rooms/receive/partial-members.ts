@@ -30,7 +30,8 @@ export function stateToJudgeBy({ pdu }: IdentifiedPdu, eventById: EventLookup, s
   for (const eventId of referencedIds(pdu.auth_events)) {
     const cited = eventById(eventId) as KeptEvent | undefined
     const userId = cited?.pdu.type === 'm.room.member' ? cited.pdu.state_key : undefined
-    if (cited && userId !== undefined && unknown.includes(userId)) complete = complete.with('m.room.member', userId, cited)
+    if (cited && userId !== undefined && unknown.includes(userId))
+      complete = complete.with('m.room.member', userId, cited)
   }
   return complete
 }

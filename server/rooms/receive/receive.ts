@@ -59,7 +59,13 @@ export async function receive(
   const verified = verify(await keysOf(core, [pdu], room.rules), parsed.event, parsed.text, room.rules)
   if (!verified.ok) return { outcome: 'dropped', eventId, why: verified.why }
   const { event } = verified
-  return (await acceptIfComplete(core, room, event)) ?? { outcome: 'incomplete', event, missing: await allMissing(room, event) }
+  return (
+    (await acceptIfComplete(core, room, event)) ?? {
+      outcome: 'incomplete',
+      event,
+      missing: await allMissing(room, event),
+    }
+  )
 }
 
 async function allMissing(room: OpenRoom, event: IdentifiedPdu): Promise<readonly string[]> {

@@ -96,4 +96,3 @@ export function redactedStateOps(room: OpenRoom, heads: Heads, redacted: readonl
   }
   return ops
 }
-

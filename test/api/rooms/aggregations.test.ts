@@ -66,8 +66,12 @@ describe('client-server-api §Aggregations of child events', () => {
     }
     const referenced = await relate(bob, roomId, 'm.reference', root)
     const refersAgain = await relate(bob, roomId, 'm.reference', referenced)
-    const [child] = (await children(alice, roomId, root, '/m.reference')).body.chunk
-    expect(child?.unsigned['m.relations']).toEqual({ 'm.reference': { chunk: [{ event_id: refersAgain }] } })
+    for (const rest of ['', '/m.reference', '/m.reference/m.room.message']) {
+      const { chunk } = (await children(alice, roomId, root, rest)).body
+      const child = chunk.find(({ event_id }) => event_id === referenced)
+      const bundle = child?.unsigned['m.relations']
+      expect([rest, bundle]).toEqual([rest, { 'm.reference': { chunk: [{ event_id: refersAgain }] } }])
+    }
   })
 
   it('are left out of a sync that leaves nothing out, and of events without children', async () => {

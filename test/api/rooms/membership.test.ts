@@ -1,4 +1,9 @@
+import { once } from 'node:events'
+import { createServer } from 'node:http'
+import type { AddressInfo } from 'node:net'
 import { afterAll, beforeAll, describe, expect, it } from 'vitest'
+import { signJson } from '../../../server/protocol/signing.ts'
+import { makeSigningKey } from '../../../server/protocol/signing-key.ts'
 import {
   act,
   allState,
@@ -28,6 +33,7 @@ beforeAll(async () => {
 })
 afterAll(() => server[Symbol.asyncDispose]())
 
+const JOIN = '/_matrix/client/v3/join'
 const forbidden = { status: 403, body: { errcode: 'M_FORBIDDEN' } }
 const done = { status: 200, body: {} }
 const joinedRooms = async (person: Person) =>
@@ -77,6 +83,85 @@ describe('client-server-api §Joining rooms', () => {
     await act(alice, 'ban', roomId, bob)
     expect(await join(bob, roomId)).toMatchObject(forbidden)
   })
+})
+
+describe('client-server-api §Joining rooms, with third_party_signed', () => {
+  const key = makeSigningKey(Buffer.alloc(32, 9), '1')
+  const asked: (string | undefined)[] = []
+  let answer: unknown = { valid: true }
+  const identityServer = createServer((request, response) => {
+    asked.push(request.url)
+    response.end(JSON.stringify(answer))
+  })
+  let validity = ''
+  beforeAll(async () => {
+    await once(identityServer.listen(0, '127.0.0.1'), 'listening')
+    validity = `http://127.0.0.1:${(identityServer.address() as AddressInfo).port}/isvalid?of=ids`
+  })
+  afterAll(() => {
+    identityServer.closeAllConnections()
+    identityServer.close()
+  })
+
+  const roomWith = async (offer: object): Promise<string> => {
+    const roomId = await newRoom(alice)
+    await setState(alice, roomId, 'm.room.third_party_invite', { display_name: 'bob@…', ...offer }, 'token')
+    return roomId
+  }
+  const said = (change: Record<string, string> = {}, by = key) =>
+    signJson({ mxid: bob.userId, sender: alice.userId, token: 'token', ...change }, 'id.test', by)
+  const paths = [
+    (roomId: string) => roomPath(roomId, '/join'),
+    (roomId: string) => `${JOIN}/${encodeURIComponent(roomId)}`,
+  ]
+
+  it.each(paths)('lets in whose address was invited, when a key of the invite says so', async (path) => {
+    const roomId = await roomWith({ public_key: key.publicKey, key_validity_url: validity })
+    answer = { valid: true }
+    expect(await bob.api.post(path(roomId), { third_party_signed: said() })).toMatchObject({
+      status: 200,
+      body: { room_id: roomId },
+    })
+    expect(asked.at(-1)).toBe(`/isvalid?${new URLSearchParams({ of: 'ids', public_key: key.publicKey })}`)
+    const invite = (await history(alice, roomId)).find(({ content }) => content.third_party_invite !== undefined)
+    expect(invite).toMatchObject({ sender: alice.userId, state_key: bob.userId, content: { membership: 'invite' } })
+  })
+
+  it.each(paths)(
+    'refuses what another key has signed, what is not the user’s, and what nobody has invited',
+    async (path) => {
+      const roomId = await roomWith({ public_keys: [{ public_key: key.publicKey }] })
+      const forged = makeSigningKey(Buffer.alloc(32, 8), '1')
+      for (const claim of [
+        said({}, forged),
+        { ...said(), token: 'other' },
+        { ...said(), sender: carol.userId },
+        said({ token: 'other' }),
+        said({ sender: carol.userId }),
+        said({ mxid: carol.userId }),
+      ]) {
+        expect(await bob.api.post(path(roomId), { third_party_signed: claim })).toMatchObject(forbidden)
+      }
+      expect((await getState(alice, roomId, 'm.room.member', bob.userId)).status).toBe(404)
+      expect(await bob.api.post(path(roomId), { third_party_signed: said() })).toMatchObject({ status: 200 })
+    },
+  )
+
+  it.each([{ valid: false }, {}, null, { valid: 'true' }])('refuses a key of which it is said: %j', async (says) => {
+    const url = { public_key: key.publicKey, key_validity_url: validity }
+    const roomId = await roomWith({ ...url, public_keys: [url] })
+    answer = says
+    expect(await join(bob, roomId, { third_party_signed: said() })).toMatchObject(forbidden)
+  })
+
+  it.each(['http://127.0.0.1:9/isvalid', 'http://10.0.0.1/isvalid', 'file:///etc/passwd', 'nonsense', 5])(
+    'refuses a key that %j says nothing about',
+    async (key_validity_url) => {
+      const roomId = await roomWith({ public_key: key.publicKey, key_validity_url })
+      expect(await join(bob, roomId, { third_party_signed: said() })).toMatchObject(forbidden)
+      expect(server.complaints).toEqual([])
+    },
+  )
 })
 
 describe('client-server-api §Restricted rooms', () => {
@@ -237,7 +322,7 @@ describe('client-server-api §Inviting, kicking, banning, leaving', () => {
     expect(await leave(bob, roomId)).toMatchObject(done)
     expect(await history(alice, roomId)).toHaveLength(events)
     expect(await leave(carol, roomId)).toMatchObject(forbidden)
-    expect(await leave(carol, '!none:hearth.test')).toMatchObject({ status: 404 })
+    expect(await leave(carol, '!none:hearth.test')).toMatchObject(forbidden)
   })
 
   it('kicks with a reason who is in the room, and nobody else', async () => {

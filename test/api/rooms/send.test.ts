@@ -87,6 +87,25 @@ describe('client-server-api §PUT /rooms/{roomId}/send/{eventType}/{txnId}', () 
     expect((await event(alice, roomId, first)).body.content.body).toBe('once')
   })
 
+  it('knows a transaction ID again after a refresh, and after a login into the same device, but not in a new one', async () => {
+    const identifier = { type: 'm.id.user', user: 'alice' }
+    const login = { type: 'm.login.password', identifier, password: 'password of alice', refresh_token: true }
+    const sessionOf = async (path: string, body: object) => {
+      const reply = await server.api().post<Record<'access_token' | 'refresh_token' | 'device_id', string>>(path, body)
+      return { ...reply.body, by: { ...alice, api: server.api(reply.body.access_token) } }
+    }
+    const roomId = await newRoom(alice)
+    const text = { msgtype: 'm.text', body: 'once' }
+    const first = await sessionOf('/_matrix/client/v3/login', login)
+    const { event_id } = (await put(first.by, roomId, 'kept', text)).body
+    const refreshed = await sessionOf('/_matrix/client/v3/refresh', { refresh_token: first.refresh_token })
+    expect((await put(refreshed.by, roomId, 'kept', text)).body.event_id).toBe(event_id)
+    const again = await sessionOf('/_matrix/client/v3/login', { ...login, device_id: first.device_id })
+    expect((await put(again.by, roomId, 'kept', text)).body.event_id).toBe(event_id)
+    const other = await sessionOf('/_matrix/client/v3/login', login)
+    expect((await put(other.by, roomId, 'kept', text)).body.event_id).not.toBe(event_id)
+  })
+
   it('makes one event of requests with one transaction ID that come at the same time', async () => {
     const roomId = await newRoom(alice)
     const replies = await Promise.all(

@@ -105,6 +105,24 @@ describe('EDUs that may be lost', () => {
     expect(rig.outbox.stats.destinations).toBe(0)
   })
 
+  it('wait no longer than the one that may wait least, and also while something else is sent', async () => {
+    const roomId = await rig.roomWith('b.test')
+    rig.outbox.offerEdu('b.test', receipt(1), 'one', 60_000)
+    rig.outbox.offerEdu('b.test', receipt(2), 'two', 2_000)
+    rig.outbox.offerEdu('b.test', receipt(3), 'three', 30_000)
+    await rig.pass(2_000)
+    expect(rig.numbers('b.test')).toEqual([1, 2, 3])
+    await rig.say(roomId, 'hello')
+    await until(() => rig.servers.underWay.now === 1)
+    rig.outbox.offerEdu('b.test', receipt(4), 'one', 5_000)
+    await rig.had('b.test', 'hello')
+    await idle()
+    expect(rig.numbers('b.test')).toEqual([1, 2, 3])
+    await rig.pass(5_000)
+    expect(rig.numbers('b.test')).toEqual([1, 2, 3, 4])
+    expect(rig.outbox.stats.destinations).toBe(0)
+  })
+
   it('go with what is sent to the server anyway', async () => {
     const roomId = await rig.roomWith('b.test')
     rig.outbox.offerEdu('b.test', receipt(1), 'one', 60_000)

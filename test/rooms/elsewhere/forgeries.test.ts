@@ -53,7 +53,10 @@ const badTemplates: readonly (readonly [string, (template: Template, world: Worl
   ['with a depth that is none', (t) => withEvent(t, { depth: 'deep' })],
   ['with a depth below 1', (t) => withEvent(t, { depth: -5 })],
   ['with a depth that is no integer', (t) => withEvent(t, { depth: 1.5 })],
-  ['for which a user of a third server vouches', (t) => withContent(t, { join_authorised_via_users_server: '@x:gamma.test' })],
+  [
+    'for which a user of a third server vouches',
+    (t) => withContent(t, { join_authorised_via_users_server: '@x:gamma.test' }),
+  ],
   ['for which nobody vouches by name', (t) => withContent(t, { join_authorised_via_users_server: 7 })],
   ["of a version that the room's ID does not fit", (t) => ({ ...t, roomVersion: '12' })],
 ]
@@ -73,43 +76,76 @@ function remade(pdu: Pdu, changes: Partial<Pdu>, serverName: string, key = stran
 }
 
 const badAnswers: readonly (readonly [string, (answer: JoinAnswer, world: World) => JoinAnswer])[] = [
-  ['without a create event', (a) => ({ ...a, state: without(a.state, 'm.room.create'), authChain: without(a.authChain, 'm.room.create') })],
-  ['with two events for one piece of state', (a, { alpha }) => {
-    const name = stateOf(a).find(typeIs('m.room.name') as never) as Pdu
-    return { ...a, state: [...a.state, remade(name, { content: { name: 'Cellar' } }, 'alpha.test', alpha.key)] }
-  }],
-  ['with a message for state', (a, { alpha }) => {
-    const { state_key: _, ...name } = stateOf(a).find(typeIs('m.room.name') as never) as Pdu
-    return { ...a, state: [...a.state, remade({ ...name, type: 'm.room.message' }, {}, 'alpha.test', alpha.key)] }
-  }],
-  ['with a create event that nobody signed', (a) => ({
-    ...a,
-    state: a.state.map((event) => (typeIs('m.room.create')(event) ? { ...(event as JsonObject), signatures: {} } : event)),
-  })],
-  ['with the create event of another room version', (a, { alpha }) => {
-    const create = stateOf(a).find(typeIs('m.room.create') as never) as Pdu
-    const other = remade(create, { content: { ...create.content, room_version: '9' } }, 'alpha.test', alpha.key)
-    return { ...a, state: [other, ...without(a.state, 'm.room.create')] }
-  }],
-  ['with a create event that the rest knows nothing of', (a, { alpha }) => {
-    const create = stateOf(a).find(typeIs('m.room.create') as never) as Pdu
-    const other = remade(create, { origin_server_ts: create.origin_server_ts + 1 }, 'alpha.test', alpha.key)
-    return { ...a, state: [other, ...without(a.state, 'm.room.create')] }
-  }],
-  ['without the events that allow the join', (a) => ({
-    ...a,
-    state: without(a.state, 'm.room.join_rules'),
-    authChain: without(a.authChain, 'm.room.join_rules'),
-  })],
-  ['by whose state one may not join', (a, { alpha }) => {
-    const joinRules = stateOf(a).find(typeIs('m.room.join_rules') as never) as Pdu
-    const closed = remade(joinRules, { content: { join_rule: 'invite' } }, 'alpha.test', alpha.key)
-    return { ...a, state: [...without(a.state, 'm.room.join_rules'), closed], authChain: [...a.authChain, joinRules as never] }
-  }],
-  ['of another room', (a) => ({
-    ...a,
-    state: a.state.map((event) => ({ ...(event as JsonObject), room_id: '!other:alpha.test' })),
-  })],
+  [
+    'without a create event',
+    (a) => ({ ...a, state: without(a.state, 'm.room.create'), authChain: without(a.authChain, 'm.room.create') }),
+  ],
+  [
+    'with two events for one piece of state',
+    (a, { alpha }) => {
+      const name = stateOf(a).find(typeIs('m.room.name') as never) as Pdu
+      return { ...a, state: [...a.state, remade(name, { content: { name: 'Cellar' } }, 'alpha.test', alpha.key)] }
+    },
+  ],
+  [
+    'with a message for state',
+    (a, { alpha }) => {
+      const { state_key: _, ...name } = stateOf(a).find(typeIs('m.room.name') as never) as Pdu
+      return { ...a, state: [...a.state, remade({ ...name, type: 'm.room.message' }, {}, 'alpha.test', alpha.key)] }
+    },
+  ],
+  [
+    'with a create event that nobody signed',
+    (a) => ({
+      ...a,
+      state: a.state.map((event) =>
+        typeIs('m.room.create')(event) ? { ...(event as JsonObject), signatures: {} } : event,
+      ),
+    }),
+  ],
+  [
+    'with the create event of another room version',
+    (a, { alpha }) => {
+      const create = stateOf(a).find(typeIs('m.room.create') as never) as Pdu
+      const other = remade(create, { content: { ...create.content, room_version: '9' } }, 'alpha.test', alpha.key)
+      return { ...a, state: [other, ...without(a.state, 'm.room.create')] }
+    },
+  ],
+  [
+    'with a create event that the rest knows nothing of',
+    (a, { alpha }) => {
+      const create = stateOf(a).find(typeIs('m.room.create') as never) as Pdu
+      const other = remade(create, { origin_server_ts: create.origin_server_ts + 1 }, 'alpha.test', alpha.key)
+      return { ...a, state: [other, ...without(a.state, 'm.room.create')] }
+    },
+  ],
+  [
+    'without the events that allow the join',
+    (a) => ({
+      ...a,
+      state: without(a.state, 'm.room.join_rules'),
+      authChain: without(a.authChain, 'm.room.join_rules'),
+    }),
+  ],
+  [
+    'by whose state one may not join',
+    (a, { alpha }) => {
+      const joinRules = stateOf(a).find(typeIs('m.room.join_rules') as never) as Pdu
+      const closed = remade(joinRules, { content: { join_rule: 'invite' } }, 'alpha.test', alpha.key)
+      return {
+        ...a,
+        state: [...without(a.state, 'm.room.join_rules'), closed],
+        authChain: [...a.authChain, joinRules as never],
+      }
+    },
+  ],
+  [
+    'of another room',
+    (a) => ({
+      ...a,
+      state: a.state.map((event) => ({ ...(event as JsonObject), room_id: '!other:alpha.test' })),
+    }),
+  ],
   ['that is empty', (a) => ({ ...a, state: [], authChain: [] })],
   ['that holds no events at all', (a) => ({ ...a, state: [1, 'two', null, [], {}], authChain: [null] })],
   ['with another event in the place of the join', (a) => ({ ...a, event: a.state[0] })],
@@ -156,8 +192,17 @@ describe('server-server-api §Joining Rooms, "the joining server MUST also verif
     const [pdu] = sent
     expect(pdu?.content).toEqual({ membership: 'join' })
     expect(Object.keys(pdu ?? {}).sort()).toEqual([
-      'auth_events', 'content', 'depth', 'hashes', 'origin_server_ts', 'prev_events', 'room_id', 'sender', 'signatures',
-      'state_key', 'type',
+      'auth_events',
+      'content',
+      'depth',
+      'hashes',
+      'origin_server_ts',
+      'prev_events',
+      'room_id',
+      'sender',
+      'signatures',
+      'state_key',
+      'type',
     ])
     expect(pdu?.origin_server_ts).toBe(world.beta.test.clock.now())
     expect(Object.keys(pdu?.signatures ?? {})).toEqual(['beta.test'])
@@ -199,7 +244,9 @@ describe('server-server-api §Joining Rooms, "the joining server MUST also verif
   })
 
   it('goes on to the next server after a forged answer', async () => {
-    await using linked = await startLinkedRooms(['alpha.test', 'beta.test', 'gamma.test'], { defaultRoomVersion: VERSION })
+    await using linked = await startLinkedRooms(['alpha.test', 'beta.test', 'gamma.test'], {
+      defaultRoomVersion: VERSION,
+    })
     const [alpha, beta, gamma] = linked.servers as readonly [LinkedServer, LinkedServer, LinkedServer]
     const roomId = await alpha.rooms.createRoom({ creator: alpha.test.user('alice').userId, preset: 'public_chat' })
     const carol = gamma.test.user('carol').userId

@@ -2,6 +2,8 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eventIdOf } from '../../../server/protocol/event-id.ts'
 import type { JsonObject, Pdu } from '../../../server/protocol/pdu.ts'
 import { getRoomVersion } from '../../../server/protocol/room-versions.ts'
+import { partialRooms, partialRow } from '../../../server/rooms/partial-state.ts'
+import { put } from '../../../server/store/index.ts'
 import { GuestServer, textOf } from '../../support/guest-server.ts'
 import { peersOf, type RemoteServer, remoteKey, remoteServer } from '../../support/remote-server.ts'
 import { startTestRooms, type TestRooms } from '../../support/test-rooms.ts'
@@ -176,6 +178,15 @@ describe('what another server may see', () => {
     expect((alone.content as JsonObject).body).toBe(body)
   })
 
+  it('state whole, which it could have by /state as well', async () => {
+    const roomId = await makeRoom()
+    await setState(roomId, 'm.room.history_visibility', { history_visibility: 'joined' })
+    const topic = await setState(roomId, 'm.room.topic', { topic: 'before' })
+    const { eventId: joined } = await guest.join(roomId, guest.user('eve'))
+    const given = new Map(pdusIn(await backfill(roomId, [joined])).map((pdu) => [idOf(pdu), pdu]))
+    expect(contentOf(given, topic)).toEqual({ topic: 'before' })
+  })
+
   it('what was said while none of its users was there any more is redacted, for those who are there again', async () => {
     const roomId = await makeRoom()
     await setState(roomId, 'm.room.history_visibility', { history_visibility: 'joined' })
@@ -187,6 +198,28 @@ describe('what another server may see', () => {
     const given = new Map(pdusIn(await backfill(roomId, [await say(roomId, 'last')])).map((pdu) => [idOf(pdu), pdu]))
     expect(contentOf(given, first).body).toBe('first')
     expect(contentOf(given, between).body).toBeUndefined()
+  })
+
+  it('messages of somebody who wanted theirs gone are redacted, unless its users were there', async () => {
+    const roomId = await makeRoom()
+    const bob = t.user('bob')
+    await t.rooms.join({ roomId, userId: bob.userId, isGuest: false })
+    const said = (txnId: string) =>
+      t.rooms.send({
+        roomId,
+        requester: bob,
+        txnId,
+        type: 'm.room.message',
+        content: { msgtype: 'm.text', body: txnId },
+      })
+    const before = await said('before')
+    await guest.join(roomId, guest.user('eve'))
+    const after = await said('after')
+    await t.deactivate(bob.userId, true)
+    await t.rooms.choresDone()
+    const given = new Map(pdusIn(await backfill(roomId, [await say(roomId, 'last')])).map((pdu) => [idOf(pdu), pdu]))
+    expect(contentOf(given, before)).toEqual({})
+    expect(contentOf(given, after).body).toBe('after')
   })
 
   it('purged and redacted messages have no content', async () => {
@@ -268,7 +301,42 @@ describe('what another server may see', () => {
   })
 })
 
+describe('a room whose members are not all known here', () => {
+  it('gives events, but neither states nor templates', async () => {
+    const roomId = await makeRoom()
+    const { eventId: joined } = await guest.join(roomId, guest.user('eve'))
+    const eventId = await say(roomId, 'hello')
+    const mark = { roomId, joinEventId: joined, group: 1, from: server, servers: new Set([server]) }
+    await t.store.commit(() => [put(partialRooms, partialRow(mark))])
+    t = await t.reopen()
+    guest = new GuestServer(t.rooms, remote)
+    expect(bodies(await backfill(roomId, [eventId], 1))).toEqual(['hello'])
+    const asks = [
+      t.rooms.forServers.readStateAt({ server, roomId, eventId }),
+      t.rooms.forServers.readStateIdsAt({ server, roomId, eventId }),
+      guest.template(roomId, guest.user('eva')),
+      guest.template(roomId, guest.user('eve'), 'leave'),
+    ]
+    for (const ask of asks) await expect(ask).rejects.toEqual(refusal('M_NOT_FOUND', 404))
+  })
+})
+
 describe('server-server-api §Retrieving events', () => {
+  it('writes large answers in pieces', async () => {
+    const roomId = await makeRoom()
+    await guest.join(roomId, guest.user('eve'))
+    for (let i = 0; i < 40; i += 1) await setState(roomId, 'org.example.large', { text: 'x'.repeat(20_000) }, String(i))
+    const eventId = await say(roomId, 'last')
+    const lengths: number[] = []
+    for await (const piece of await t.rooms.forServers.readStateAt({ server, roomId, eventId }))
+      lengths.push(piece.length)
+    expect(lengths.length).toBeGreaterThan(8)
+    expect(Math.max(...lengths)).toBeLessThan(150_000)
+    // Who goes away in the middle harms nobody.
+    for await (const _ of await t.rooms.forServers.readStateAt({ server, roomId, eventId })) break
+    expect((await stateAt(roomId, eventId)).pdus.length).toBeGreaterThan(40)
+  })
+
   it('gives the state before an event, with its auth chain, and the IDs alone', async () => {
     const roomId = await makeRoom()
     await guest.join(roomId, guest.user('eve'))
@@ -317,11 +385,11 @@ describe('server-server-api §Retrieving events', () => {
   it('finds the event nearest to a time that some user of the server may see', async () => {
     const roomId = await makeRoom()
     await setState(roomId, 'm.room.history_visibility', { history_visibility: 'joined' })
-    await t.clock.advance(10_000)
+    t.clock.advance(10_000)
     await say(roomId, 'before')
-    await t.clock.advance(10_000)
+    t.clock.advance(10_000)
     await guest.join(roomId, guest.user('eve'))
-    await t.clock.advance(10_000)
+    t.clock.advance(10_000)
     const after = await say(roomId, 'after')
     const ts = t.clock.now()
     const find = (wish: { ts: number; direction: 'forward' | 'backward' }) =>

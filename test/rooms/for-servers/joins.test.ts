@@ -1,8 +1,11 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest'
 import { eventIdOf } from '../../../server/protocol/event-id.ts'
 import { checkEventSignatures } from '../../../server/protocol/event-signing.ts'
+import { signedText } from '../../../server/protocol/hashes.ts'
 import type { Json, JsonObject, Pdu } from '../../../server/protocol/pdu.ts'
 import { getRoomVersion } from '../../../server/protocol/room-versions.ts'
+import { signText } from '../../../server/protocol/signing.ts'
+import { MatrixError } from '../../../shared/matrix/errors.ts'
 import { ALL_VERSIONS, finishTemplate, GuestServer, signsInvites } from '../../support/guest-server.ts'
 import { peersOf, remoteKey } from '../../support/remote-server.ts'
 import { startTestRooms, type TestRooms } from '../../support/test-rooms.ts'
@@ -99,6 +102,26 @@ describe('server-server-api §Joining Rooms', () => {
     const again = await guest.sendJoin(roomId, event)
     expect(again.state).toEqual(first.state)
     expect(last).toBe(event.eventId)
+  })
+
+  it.each(['1', '11'])('does not answer an old join again to who has left (version %s)', async (version) => {
+    const roomId = await makeRoom({ version })
+    const eve = guest.user('eve')
+    const event = await guest.event(roomId, eve)
+    await guest.sendJoin(roomId, event)
+    await guest.leave(roomId, eve)
+    await setState(roomId, 'm.room.join_rules', { join_rule: 'invite' })
+    await expect(guest.sendJoin(roomId, event)).rejects.toEqual(refusal('M_FORBIDDEN', 403))
+  })
+
+  it('takes no join under the ID of another event (version 1)', async () => {
+    const roomId = await makeRoom({ version: '1' })
+    const { eventId } = await guest.event(roomId, guest.user('eve'))
+    const first = await guest.event(roomId, guest.user('eve'), 'join', { event_id: eventId })
+    await guest.sendJoin(roomId, first)
+    const second = await guest.event(roomId, guest.user('eva'), 'join', { event_id: eventId })
+    await expect(guest.sendJoin(roomId, second)).rejects.toEqual(refusal('M_INVALID_PARAM', 400))
+    expect(await memberOf(roomId, guest.user('eva'))).toBeUndefined()
   })
 
   it('says no to a template for a user of a third server, a room that is not here, and one that we have left', async () => {
@@ -300,5 +323,34 @@ describe('server-server-api §Restricted rooms', () => {
     expect((await guest.template(roomId, eve)).event.content).toEqual({ membership: 'join' })
     await guest.join(roomId, eve)
     expect(await memberOf(roomId, eve)).toBe('join')
+  })
+})
+
+describe('server-server-api §Policy Servers', () => {
+  const policyKey = remoteKey(9)
+
+  it('a join through us is signed by the policy server of the room, or refused', async () => {
+    await t[Symbol.asyncDispose]()
+    let isWelcome = true
+    t = await startTestRooms({
+      peers: peersOf([remote, other]),
+      policyServers: {
+        async sign(_server, pdu) {
+          if (!isWelcome) throw new MatrixError('M_FORBIDDEN', 403, 'not this one')
+          const signature = signText(signedText(pdu, getRoomVersion('11')), policyKey)
+          return { 'other.test': { 'ed25519:policy_server': signature } }
+        },
+      },
+    })
+    guest = new GuestServer(t.rooms, remote)
+    const roomId = await makeRoom({ version: '11' })
+    await new GuestServer(t.rooms, other).join(roomId, '@policy:other.test')
+    await setState(roomId, 'm.room.policy', { via: 'other.test', public_keys: { ed25519: policyKey.publicKey } })
+    const { event } = await guest.join(roomId, guest.user('eve'))
+    expect(Object.keys(event.signatures as object).toSorted()).toEqual(['other.test', 'remote.test'])
+    isWelcome = false
+    const refused = await guest.event(roomId, guest.user('eva'))
+    await expect(guest.sendJoin(roomId, refused)).rejects.toEqual(refusal('M_FORBIDDEN', 403))
+    expect(await memberOf(roomId, guest.user('eva'))).toBeUndefined()
   })
 })
