@@ -105,7 +105,7 @@ import type { Route } from '../http/route.ts'
 import { createUia, type StageChecks, type Uia } from '../http/uia.ts'
 import { createEmailValidation, createKeyValidity, type EmailValidation } from '../identity/index.ts'
 import { createMail } from '../mail/index.ts'
-import { createMedia } from '../media/index.ts'
+import { createFetchRemote, createMedia } from '../media/index.ts'
 import type { Outbound } from '../net/index.ts'
 import { createOAuth, type OAuth } from '../oauth/index.ts'
 import type { Environment } from '../observe/environment.ts'
@@ -243,6 +243,7 @@ export async function compose({
       maxUploadBytes: MAX_UPLOAD_BYTES,
       quotaInfoUrl: () => `${baseUrl()}/account`,
       previewsBy: config.url_previews.enabled ? outbound : undefined,
+      fetchRemote: createFetchRemote({ client: federation.client, outbound, clock: environment.clock }),
       otherTexts: accounts.storedTexts,
     }),
   )
@@ -353,7 +354,7 @@ export async function compose({
   )
 
   // --- what other servers are answered, and what flows to them
-  routes.push(...(await connectFederation({ federation, environment, accounts, rooms, ephemeral, measures, owned })))
+  routes.push(...(await connectFederation({ federation, environment, accounts, media, rooms, ephemeral, measures, owned })))
 
   // --- the process, after all slices have named what they offer
   routes.push(

@@ -3,6 +3,7 @@
  * `connectFederation` puts what needs the slices behind it, one block for each part.
  */
 import type { Accounts } from '../accounts/index.ts'
+import { contentRepositoryRoutes } from '../api/federation/content_repository.ts'
 import { keysQueryRoutes } from '../api/federation/keys_query.ts'
 import { keysServerRoutes } from '../api/federation/keys_server.ts'
 import { roomsForServersRoutes } from '../api/federation/rooms.ts'
@@ -19,6 +20,7 @@ import {
   type OutboxService,
 } from '../federation/index.ts'
 import type { Route } from '../http/route.ts'
+import type { Media } from '../media/index.ts'
 import { type Outbound, systemLookupSrv } from '../net/index.ts'
 import type { Environment } from '../observe/environment.ts'
 import type { Measure } from '../observe/metrics.ts'
@@ -63,6 +65,7 @@ interface Connected {
   readonly accounts: Accounts
   readonly federation: Federation
   readonly environment: Environment
+  readonly media: Media
   readonly rooms: Rooms
   readonly ephemeral: Ephemeral
   readonly measures: Measure[]
@@ -72,7 +75,7 @@ interface Connected {
 
 /** What other servers are answered, and what flows to them. To be called once all slices are there. */
 export async function connectFederation(slices: Connected): Promise<readonly Route[]> {
-  const { federation, environment, accounts, rooms, ephemeral, measures, owned } = slices
+  const { federation, environment, accounts, media, rooms, ephemeral, measures, owned } = slices
   const routes: Route[] = []
 
   // --- keys, and who we are
@@ -85,6 +88,9 @@ export async function connectFederation(slices: Connected): Promise<readonly Rou
 
   // --- what they may ask of rooms
   routes.push(...roomsForServersRoutes(rooms.forServers, accounts, environment))
+
+  // --- what they may ask of media
+  routes.push(...contentRepositoryRoutes(media, environment))
 
   // --- what they send unasked
   const { isShutOut } = rooms.incoming

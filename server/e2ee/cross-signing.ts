@@ -4,7 +4,7 @@ import { isJsonObject, ownValue } from '../protocol/json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import { checkTextSignatures } from '../protocol/signing.ts'
 import { put, remove, type Store } from '../store/index.ts'
-import type { DeviceLists } from './device-list.ts'
+import type { ChangedPart, DeviceLists } from './device-list.ts'
 import {
   type CrossSigningKeyRow,
   crossSigningKeyRows,
@@ -24,14 +24,19 @@ export interface CrossSigningUpload {
   readonly user_signing_key?: JsonObject | undefined
 }
 
+/** A user's master key; of a user of another server as that server has it now. */
+export type FindMaster = (userId: string) => Promise<Pick<CrossSigningKeyRow, 'publicKey' | 'json'> | undefined>
+
 /** A user's three cross-signing keys. Spec: client-server-api §Cross-signing. */
 export class CrossSigning {
   readonly #store: Store
   readonly #lists: DeviceLists
+  readonly #findMaster: FindMaster
 
-  constructor(store: Store, lists: DeviceLists) {
+  constructor(store: Store, lists: DeviceLists, findMaster: FindMaster) {
     this.#store = store
     this.#lists = lists
+    this.#findMaster = findMaster
   }
 
   async keysOf(userId: string): Promise<ReadonlyMap<Usage, CrossSigningKeyRow>> {
@@ -82,7 +87,7 @@ export class CrossSigning {
       if (rows.length === 0) return
       const position = await this.#store.commit((at) => [
         ...rows.map((row) => put(crossSigningKeyRows, row)),
-        this.#lists.changed(userId, at),
+        ...this.#lists.changed(userId, at, rows.some(({ usage }) => usage !== 'user_signing') ? [null] : []),
       ])
       this.#lists.announce(userId, position)
     })
@@ -110,6 +115,8 @@ export class CrossSigning {
         } else accepted.push(...outcome.map((signature) => ({ keyId, ...signature })))
       }
       if (accepted.length === 0) continue
+      const parts =
+        owner === signer ? await this.#partsNamed(owner, new Set(accepted.map(({ keyId }) => keyId))) : undefined
       const position = await this.#store.commit((at) => [
         ...accepted.map(({ keyId, signingKeyId, signature }) =>
           put(keySignatureRows, {
@@ -120,7 +127,7 @@ export class CrossSigning {
             signature,
           }),
         ),
-        owner === signer ? this.#lists.changed(owner, at) : this.#lists.signed(signer, owner, at),
+        ...(parts ? this.#lists.changed(owner, at, parts) : [this.#lists.signed(signer, owner, at)]),
       ])
       // Of a signature on another's key only the signer's own devices hear.
       this.#lists.announce(signer, position)
@@ -145,6 +152,12 @@ export class CrossSigning {
     const pair = rowKey(userId, userId)
     const rows = await this.#store.home.range(keySignatureRows, { index: 'pair', from: pair, to: `${pair}\u0000` })
     return rows.filter((row) => row.targetKeyId === deviceId).map((row) => remove(keySignatureRows, row.id))
+  }
+
+  /** Which of the keys are devices; the master key stands for the cross-signing keys. */
+  async #partsNamed(userId: string, keyIds: ReadonlySet<string>): Promise<readonly ChangedPart[]> {
+    const master = (await this.keysOf(userId)).get('master')?.publicKey
+    return [...keyIds].map((keyId) => (keyId === master ? null : keyId))
   }
 
   /** A device's keys signed by the self-signing key, or the master key signed by devices. */
@@ -180,7 +193,7 @@ export class CrossSigning {
   ): Promise<NewSignatures | MatrixError> {
     const userSigning = (await this.keysOf(signer)).get('user_signing')
     if (!userSigning) return failure('M_NOT_FOUND', 'There is no user-signing key')
-    const master = (await this.keysOf(owner)).get('master')
+    const master = await this.#findMaster(owner)
     if (master?.publicKey !== keyId) return failure('M_NOT_FOUND', 'That user has no such master key')
     if (!isSameBut(object, master)) return failure('M_INVALID_PARAM', 'The master key differs from the one uploaded')
     return verifiedSignatures(signer, object, (signingKeyId) =>
@@ -195,7 +208,7 @@ const failure = (errcode: string, message: string): MatrixError => new MatrixErr
 const invalidSignature = (message: string): MatrixError => failure('M_INVALID_SIGNATURE', message)
 
 /** Did the user sign the object with one of the keys, and with none of them wrongly? */
-function isSignedBy(object: JsonObject, userId: string, keyOf: (keyId: string) => string | undefined): boolean {
+export function isSignedBy(object: JsonObject, userId: string, keyOf: (keyId: string) => string | undefined): boolean {
   const text = canonicalJsonWithout(object, NOT_COMPARED, false)
   return checkTextSignatures({ text, signatures: object.signatures, entity: userId, keyOf }).ok
 }
@@ -243,8 +256,12 @@ function publicKeyOf(key: JsonObject): string | undefined {
   return typeof value === 'string' ? value : undefined
 }
 
-/** @returns the public key, unpadded base64 */
-function checkShape(userId: string, usage: Usage, key: JsonObject): string {
+/**
+ * Whether a key is what it should be: of that user, for that usage, and named by itself.
+ * @returns the public key, unpadded base64
+ * @throws MatrixError 400
+ */
+export function checkShape(userId: string, usage: Usage, key: JsonObject): string {
   if (key.user_id !== userId) throw invalidParam(`The ${usage} key names another user`)
   if (!Array.isArray(key.usage) || !key.usage.includes(usage)) {
     throw invalidParam(`\`usage\` of the ${usage} key does not name it`)

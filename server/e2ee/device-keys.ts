@@ -56,21 +56,24 @@ export class DeviceIdentities {
     const fallback = upload.fallback_keys ?? {}
     if (isChanged || Object.keys(oneTime).length > 0 || Object.keys(fallback).length > 0) {
       const position = await this.#parts.oneTimeKeys.upload(userId, deviceId, oneTime, fallback, (at) =>
-        isChanged ? [put(deviceKeysRows, row), this.#parts.lists.changed(userId, at)] : [],
+        isChanged ? [put(deviceKeysRows, row), ...this.#parts.lists.changed(userId, at, [deviceId])] : [],
       )
       if (isChanged) this.#parts.lists.announce(userId, position)
     }
     return this.#parts.oneTimeKeys.counts(userId, deviceId)
   }
 
-  /** @param deviceIds empty: all of the user's devices */
-  async query(asker: string, userId: string, deviceIds: readonly string[]): Promise<QueriedKeys> {
+  /**
+   * @param asker `null`: another server
+   * @param deviceIds empty: all of the user's devices
+   */
+  async query(asker: string | null, userId: string, deviceIds: readonly string[]): Promise<QueriedKeys> {
     const { crossSigning } = this.#parts
     const [rows, keys, own, askers] = await Promise.all([
       this.#rows(userId, deviceIds),
       crossSigning.keysOf(userId),
       crossSigning.signaturesOn(userId, userId),
-      asker === userId ? undefined : crossSigning.signaturesOn(asker, userId),
+      asker === userId || asker === null ? undefined : crossSigning.signaturesOn(asker, userId),
     ])
     const deviceKeys = new Map<string, JsonObject>()
     for (const row of rows) {
@@ -94,7 +97,7 @@ export class DeviceIdentities {
       ...(master && {
         master: withSignatures(
           withSignatures(JSON.parse(master.json), userId, own.get(master.publicKey)),
-          asker,
+          asker ?? userId,
           askers?.get(master.publicKey),
         ),
       }),
@@ -107,7 +110,7 @@ export class DeviceIdentities {
   async renamed(userId: string, deviceId: string): Promise<void> {
     const { lists } = this.#parts
     if (!(await this.#store.home.get(deviceKeysRows, rowKey(userId, deviceId)))) return
-    const position = await this.#store.commit((at) => [lists.changed(userId, at)])
+    const position = await this.#store.commit((at) => lists.changed(userId, at, [deviceId]))
     lists.announce(userId, position)
   }
 
@@ -125,7 +128,7 @@ export class DeviceIdentities {
       const position = await this.#store.commit((at) => [
         ...removals,
         remove(deviceKeysRows, id),
-        ...(hadKeys ? [lists.changed(userId, at)] : []),
+        ...(hadKeys ? lists.changed(userId, at, [deviceId]) : []),
       ])
       oneTimeKeys.forget(userId, deviceId)
       toDevice.forget(userId, deviceId)
@@ -151,7 +154,8 @@ function rowOf(userId: string, deviceId: string, keys: JsonObject): DeviceKeysRo
   return { id: rowKey(userId, deviceId), userId, deviceId, json: JSON.stringify(signed) }
 }
 
-function withSignatures(key: JsonObject, signer: string, added: ReadonlyMap<string, string> | undefined): JsonObject {
+/** A key with signatures that were put on it later. */
+export function withSignatures(key: JsonObject, signer: string, added: ReadonlyMap<string, string> | undefined): JsonObject {
   if (!added) return key
   const signatures = isJsonObject(key.signatures) ? key.signatures : {}
   const ofSigner = ownValue(signatures, signer)

@@ -1,5 +1,8 @@
 import { type Op, orderKey, put, type Store } from '../store/index.ts'
-import { deviceListChangeRows, rowKey, signedUserRows } from './store.ts'
+import { deviceListChangeRows, rowKey, signedUserRows, untoldChangeRows } from './store.ts'
+
+/** What of a user's changed: a device, by its ID, or the cross-signing keys (`null`). */
+export type ChangedPart = string | null
 
 type Listener = (change: { readonly userId: string; readonly position: number }) => void
 
@@ -12,8 +15,21 @@ export class DeviceLists {
     this.#store = store
   }
 
-  /** The row that goes into the same commit as the change itself. */
-  changed(userId: string, position: number): Op {
+  /**
+   * The rows that go into the same commit as the change itself.
+   * @param parts what other servers are to be told
+   */
+  changed(userId: string, position: number, parts: readonly ChangedPart[]): readonly Op[] {
+    return [
+      this.changedElsewhere(userId, position),
+      ...parts.map((deviceId, i) =>
+        put(untoldChangeRows, { order: orderKey(String(position).padStart(16, '0'), i), userId, deviceId }),
+      ),
+    ]
+  }
+
+  /** The same for a user of another server, which tells the others itself. */
+  changedElsewhere(userId: string, position: number): Op {
     return put(deviceListChangeRows, { userId, position })
   }
 

@@ -85,6 +85,65 @@ export const deviceListChangeRows = collection<DeviceListChangeRow>({
   indexes: ['position'],
 })
 
+/**
+ * A change of one of our users' devices or keys that other servers are still to be told: it goes in the commit that makes its EDUs.
+ */
+export type UntoldChangeRow = Row & {
+  /** `orderKey(position of the commit, number within it)` */
+  order: string
+  userId: string
+  /** `null`: the cross-signing keys. */
+  deviceId: string | null
+}
+export const untoldChangeRows = collection<UntoldChangeRow>({
+  name: 'untold-device-changes',
+  place: 'home',
+  key: 'order',
+  indexes: [],
+})
+
+/** The newest `stream_id` that was used for one of our users. Absent: 0. */
+export type DeviceStreamRow = Row & { userId: string; streamId: number }
+export const deviceStreamRows = collection<DeviceStreamRow>({
+  name: 'device-streams',
+  place: 'home',
+  key: 'userId',
+  indexes: [],
+})
+
+/** The copy of another server's user's device list: this row, and one for each device. */
+export type RemoteListRow = Row & {
+  userId: string
+  /** JSON of the last `stream_id`s that are in the copy, newest last. */
+  streamIds: string
+  /** It misses something, and is to be fetched anew. */
+  isStale: boolean
+  /** JSON, or `null`. */
+  masterKey: string | null
+  selfSigningKey: string | null
+  fetchedTs: number
+}
+export const remoteListRows = collection<RemoteListRow>({
+  name: 'remote-device-lists',
+  place: 'home',
+  key: 'userId',
+  indexes: ['fetchedTs'],
+})
+
+export type RemoteDeviceRow = Row & {
+  id: string
+  userId: string
+  deviceId: string
+  json: string
+  displayName: string | null
+}
+export const remoteDeviceRows = collection<RemoteDeviceRow>({
+  name: 'remote-devices',
+  place: 'home',
+  key: 'id',
+  indexes: ['userId'],
+})
+
 /** The newest time that `signer` signed keys of `owner`: only the signer's devices hear of it. */
 export type SignedUserRow = Row & { id: string; owner: string; bySigner: string }
 export const signedUserRows = collection<SignedUserRow>({
@@ -101,6 +160,14 @@ export const toDeviceRows = collection<ToDeviceRow>({ name: 'to-device', place: 
 export type ToDeviceTransactionRow = Row & { id: string; createdTs: number }
 export const toDeviceTransactionRows = collection<ToDeviceTransactionRow>({
   name: 'to-device-transactions',
+  place: 'home',
+  key: 'id',
+  indexes: ['createdTs'],
+})
+
+/** Messages of other servers that were taken in: `id` is `rowKey(origin, message_id)`. */
+export const receivedToDeviceRows = collection<ToDeviceTransactionRow>({
+  name: 'received-to-device',
   place: 'home',
   key: 'id',
   indexes: ['createdTs'],

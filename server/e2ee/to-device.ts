@@ -1,7 +1,13 @@
-import type { Clock } from '../observe/environment.ts'
+import type { Clock, Environment, Logger } from '../observe/environment.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
-import { type Op, orderKey, put, remove, type Store } from '../store/index.ts'
-import { rowKey, type ToDeviceTransactionRow, toDeviceRows, toDeviceTransactionRows } from './store.ts'
+import { type Collection, type Op, orderKey, put, remove, type Store } from '../store/index.ts'
+import {
+  receivedToDeviceRows,
+  rowKey,
+  type ToDeviceTransactionRow,
+  toDeviceRows,
+  toDeviceTransactionRows,
+} from './store.ts'
 
 /** How long a transaction ID is remembered. */
 const TRANSACTION_KEPT_MS = 24 * 3_600_000
@@ -11,6 +17,19 @@ const TRANSACTIONS_CLEARED_AT_ONCE = 20
 const CLEARING_PAUSE_MS = 60_000
 /** How many devices' inboxes are known by heart. */
 const MAX_KNOWN_INBOXES = 10_000
+
+/** Messages of other servers that are remembered, so that none is delivered twice. */
+const MAX_RECEIVED_REMEMBERED = 100_000
+/** So many messages may wait for a device where other servers send them; about a year of a person in large rooms. */
+const MAX_WAITING = 50_000
+/** After so many more messages of others an inbox is counted. */
+const RECEIVED_PER_COUNT = 1_000
+
+export interface Recipient {
+  readonly userId: string
+  readonly deviceId: string
+  readonly content: JsonObject
+}
 
 export interface ToDeviceMessage {
   readonly position: number
@@ -30,54 +49,96 @@ interface Inbox {
 export class ToDevice {
   readonly #store: Store
   readonly #clock: Clock
+  readonly #logger: Logger
   readonly #listeners = new Set<Listener>()
   readonly #inboxes = new Map<string, Inbox>()
   /** The newest position that a message was committed at, durable yet or not. */
   #newestIssued = 0
   #nextClearingTs = 0
+  /** By device. */
+  readonly #receivedSinceCount = new Map<string, number>()
 
-  constructor(store: Store, clock: Clock) {
+  constructor(store: Store, { clock, logger }: Pick<Environment, 'clock' | 'logger'>) {
     this.#store = store
     this.#clock = clock
+    this.#logger = logger
   }
 
   /**
-   * Puts one message into each named device's inbox, once for each transaction ID of the sending device and event type.
-   * @param recipients local devices that exist; at most one message for each
+   * Puts one message into each named device's inbox, once for each transaction of one of our devices.
+   * @param message.recipients local devices that exist; at most one message for each
+   * @param message.alongside writes that go with it, as those for devices elsewhere
+   * @returns whether it is the first time
    */
   async send(message: {
-    readonly sender: { readonly userId: string; readonly deviceId: string | null }
+    readonly senderId: string
+    readonly deviceId: string | null
     readonly txnId: string
     readonly type: string
-    readonly recipients: readonly { readonly userId: string; readonly deviceId: string; readonly content: JsonObject }[]
-  }): Promise<void> {
-    const { sender, type } = message
+    readonly recipients: readonly Recipient[]
+    readonly alongside: () => readonly Op[]
+  }): Promise<boolean> {
+    const { senderId, deviceId, type, txnId } = message
     // The event type is part of the request's path. Spec: client-server-api §Transaction identifiers.
-    const transaction = rowKey(sender.userId, sender.deviceId ?? '', type, message.txnId)
-    await this.#store.exclusive(`to-device ${transaction}`, async () => {
-      if (await this.#store.home.get(toDeviceTransactionRows, transaction)) return
-      const now = this.#clock.now()
-      const forgotten = now < this.#nextClearingTs ? [] : await this.#forgotten(now)
-      const bodies = message.recipients.map((recipient) =>
-        JSON.stringify({ type, sender: sender.userId, content: recipient.content }),
-      )
+    const id = rowKey(senderId, deviceId ?? '', type, txnId)
+    return this.#once(toDeviceTransactionRows, id, () => this.#forgotten(), message)
+  }
+
+  /**
+   * A message of a user of another server, once for each `message_id`.
+   * Spec: server-server-api §Send-to-device messaging.
+   */
+  async receive(message: {
+    readonly origin: string
+    readonly messageId: string
+    readonly senderId: string
+    readonly type: string
+    readonly recipients: readonly Recipient[]
+  }): Promise<void> {
+    const { origin, messageId, recipients } = message
+    if (recipients.length === 0) return
+    for (const recipient of recipients) await this.#makeRoom(recipient)
+    const id = rowKey(origin, messageId)
+    await this.#once(receivedToDeviceRows, id, () => this.#surplus(), { ...message, alongside: () => [] })
+  }
+
+  #once(
+    seen: Collection<ToDeviceTransactionRow>,
+    id: string,
+    findOld: () => Promise<readonly ToDeviceTransactionRow[]>,
+    message: {
+      readonly senderId: string
+      readonly type: string
+      readonly recipients: readonly Recipient[]
+      readonly alongside: () => readonly Op[]
+    },
+  ): Promise<boolean> {
+    const { senderId, type, recipients } = message
+    return this.#store.exclusive(`to-device ${id}`, async () => {
+      if (await this.#store.home.get(seen, id)) return false
+      const old = await findOld()
+      const bodies = recipients.map(({ content }) => JSON.stringify({ type, sender: senderId, content }))
       const position = await this.#store.commit((at) => [
-        put(toDeviceTransactionRows, { id: transaction, createdTs: now }),
-        ...forgotten.map((row) => remove(toDeviceTransactionRows, row.id)),
-        ...message.recipients.map(({ userId, deviceId }, i) => {
+        put(seen, { id, createdTs: this.#clock.now() }),
+        ...old.map((row) => remove(seen, row.id)),
+        ...recipients.map(({ userId, deviceId }, i) => {
           const device = rowKey(userId, deviceId)
           this.#expect(device, at)
           return put(toDeviceRows, { inbox: orderKey(device, at), position: at, json: bodies[i] ?? '' })
         }),
+        ...message.alongside(),
       ])
-      for (const { userId, deviceId } of message.recipients) {
+      for (const { userId, deviceId } of recipients) {
         for (const listener of this.#listeners) listener({ userId, deviceId, position })
       }
+      return true
     })
   }
 
   /** Some transactions that nobody will repeat any more; where there are few, the next look is later. */
-  async #forgotten(now: number): Promise<readonly ToDeviceTransactionRow[]> {
+  async #forgotten(): Promise<readonly ToDeviceTransactionRow[]> {
+    const now = this.#clock.now()
+    if (now < this.#nextClearingTs) return []
     const rows = await this.#store.home.range(toDeviceTransactionRows, {
       index: 'createdTs',
       to: now - TRANSACTION_KEPT_MS,
@@ -85,6 +146,31 @@ export class ToDevice {
     })
     if (rows.length < TRANSACTIONS_CLEARED_AT_ONCE) this.#nextClearingTs = now + CLEARING_PAUSE_MS
     return rows
+  }
+
+  /** The oldest of the messages that are remembered, where there are too many: other servers decide how many come. */
+  async #surplus(): Promise<readonly ToDeviceTransactionRow[]> {
+    if ((await this.#store.home.count(receivedToDeviceRows)) < MAX_RECEIVED_REMEMBERED) return []
+    return this.#store.home.range(receivedToDeviceRows, { index: 'createdTs', limit: TRANSACTIONS_CLEARED_AT_ONCE })
+  }
+
+  /** Where others have filled a device's inbox, its oldest messages go: whoever was away for so long needs them least. */
+  async #makeRoom({ userId, deviceId }: Recipient): Promise<void> {
+    const key = rowKey(userId, deviceId)
+    const received = (this.#receivedSinceCount.get(key) ?? RECEIVED_PER_COUNT) + 1
+    if (received <= RECEIVED_PER_COUNT) {
+      this.#receivedSinceCount.set(key, received)
+      return
+    }
+    const range = { index: 'inbox', from: orderKey(key, 0), to: orderKey(key, Number.MAX_SAFE_INTEGER) }
+    const surplus = (await this.#store.home.count(toDeviceRows, range)) - MAX_WAITING
+    if (surplus > 0) {
+      const rows = await this.#store.home.range(toDeviceRows, { ...range, limit: surplus })
+      await this.#store.commit(() => rows.map((row) => remove(toDeviceRows, row.inbox)))
+      this.#logger.warn({ event: 'to-device.inbox-full', userId, deviceId, dropped: rows.length })
+    }
+    if (this.#receivedSinceCount.size >= MAX_KNOWN_INBOXES) this.#receivedSinceCount.clear()
+    this.#receivedSinceCount.set(key, 0)
   }
 
   /** Notes a message before it is committed: a reader that sees its position must not take the inbox for empty. */

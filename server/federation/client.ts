@@ -114,7 +114,7 @@ function sender<E extends Endpoint>(
       method,
       headers: {
         host: hostHeader,
-        accept: 'application/json',
+        accept: endpoint.reply === 'stream' ? '*/*' : 'application/json',
         ...(authorization !== undefined && { authorization }),
         ...(contentText !== undefined && { 'content-type': 'application/json' }),
       },

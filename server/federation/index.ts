@@ -1,5 +1,6 @@
 /** The door of `federation/`: the way to other servers, and who they are. */
 
+export { AtMost } from './at-most.ts'
 export type { BlockedServers } from './blocked-servers.ts'
 export type * from './contract.ts'
 export { createFederation, type Federation } from './create-federation.ts'

@@ -19,8 +19,10 @@ import { createUrlPreviews, type UrlPreviews } from './url-previews/index.ts'
 import { UsageCounts } from './usage.ts'
 
 export { contentHeaders, isKnownTag, rangeOf } from './content-headers.ts'
+export { createFetchRemote } from './fetch-remote.ts'
 export type { BodyWriter } from './media-files.ts'
 export type { MediaModeration } from './moderation.ts'
+export { partsAround } from './multipart.ts'
 export type { MediaReferences, NamingEvent } from './references.ts'
 export type { MediaRetention } from './retention.ts'
 export type { UrlPreviews } from './url-previews/index.ts'
@@ -160,7 +162,7 @@ export async function createMedia(deps: {
     const own = isOurs ? await uploads.find(name.mediaId, waitMs) : undefined
     if (own) return { ...own, files, name: own.mediaId, isRemote: false }
     const cached =
-      (await cache.find(`${name.serverName}/${name.mediaId}`)) ?? (isOurs ? undefined : await remote?.fetch(name))
+      (await cache.find(`${name.serverName}/${name.mediaId}`)) ?? (isOurs ? undefined : await remote?.fetch(name, waitMs))
     if (!cached) throw notFound('There is no such media')
     return { ...cached, files: cachedFiles, name: cached.file, isRemote: !isOurs }
   }

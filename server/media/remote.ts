@@ -18,8 +18,11 @@ export interface MediaName {
 export type FetchRemote = (
   media: MediaName,
   limits: {
+    /** For all of it. */
     readonly timeoutMs: number
     readonly maxBytes: number
+    /** How long the other server may wait for an upload that is still to come. */
+    readonly waitMs: number
   },
 ) => Promise<{
   readonly contentType: string | undefined
@@ -27,8 +30,14 @@ export type FetchRemote = (
   readonly bytes: Readable
 }>
 
-const TIMEOUT_MS = 60_000
-const FETCHED_AT_ONCE = 16
+/** Large files come from homes with slow lines; who falls silent is given up much sooner. */
+const TIMEOUT_MS = 15 * 60_000
+const MAX_WAIT_MS = 60_000
+/** A slow server must not keep all others' media away. */
+const FETCHED_AT_ONCE = 32
+const FETCHED_AT_ONCE_OF_SERVER = 6
+/** A room's worth of pictures, several times over. */
+const MAX_WAITING = 1_000
 
 /** Media of other servers, fetched once for all who want it, and kept in the cache. */
 export class RemoteMedia {
@@ -36,6 +45,9 @@ export class RemoteMedia {
   readonly #cache: MediaCache
   readonly #maxBytes: number
   readonly #running = new Map<string, Promise<CachedRow>>()
+  readonly #ofServer = new Map<string, number>()
+  readonly #waiting: (() => void)[] = []
+  #atOnce = 0
 
   constructor(deps: { readonly fetch: FetchRemote; readonly cache: MediaCache; readonly maxBytes: number }) {
     this.#fetch = deps.fetch
@@ -43,20 +55,49 @@ export class RemoteMedia {
     this.#maxBytes = deps.maxBytes
   }
 
-  /** @throws MatrixError 404 M_NOT_FOUND, 502 M_TOO_LARGE or M_UNKNOWN, 504 M_NOT_YET_UPLOADED, 429 M_LIMIT_EXCEEDED */
-  async fetch(name: MediaName): Promise<CachedRow> {
+  /**
+   * @param waitMs how long the other server may wait for an upload that is still to come; of those who want the same the first
+   *   one's counts
+   * @throws MatrixError 404 M_NOT_FOUND, 502 M_TOO_LARGE or M_UNKNOWN, 504 M_NOT_YET_UPLOADED, 429 M_LIMIT_EXCEEDED
+   */
+  async fetch(name: MediaName, waitMs: number): Promise<CachedRow> {
     const media = `${name.serverName}/${name.mediaId}`
     const running = this.#running.get(media)
     if (running) return running
-    if (this.#running.size >= FETCHED_AT_ONCE) throw limitExceeded(1_000)
-    const fetched = this.#keep(name, media).finally(() => this.#running.delete(media))
+    if (this.#running.size >= MAX_WAITING) throw limitExceeded(1_000)
+    const fetched = this.#inTurn(name.serverName, () => this.#keep(name, media, Math.min(waitMs, MAX_WAIT_MS)))
     this.#running.set(media, fetched)
-    return fetched
+    try {
+      return await fetched
+    } finally {
+      this.#running.delete(media)
+    }
   }
 
-  async #keep(name: MediaName, media: string): Promise<CachedRow> {
+  async #inTurn<T>(serverName: string, work: () => Promise<T>): Promise<T> {
+    while (this.#atOnce >= FETCHED_AT_ONCE || (this.#ofServer.get(serverName) ?? 0) >= FETCHED_AT_ONCE_OF_SERVER) {
+      await new Promise<void>((resolve) => this.#waiting.push(resolve))
+    }
+    this.#count(serverName, 1)
     try {
-      const answer = await this.#fetch(name, { timeoutMs: TIMEOUT_MS, maxBytes: this.#maxBytes })
+      return await work()
+    } finally {
+      this.#count(serverName, -1)
+      // Whoever finds no room waits again, in the same order.
+      for (const wake of this.#waiting.splice(0)) wake()
+    }
+  }
+
+  #count(serverName: string, change: 1 | -1): void {
+    this.#atOnce += change
+    const ofServer = (this.#ofServer.get(serverName) ?? 0) + change
+    if (ofServer === 0) this.#ofServer.delete(serverName)
+    else this.#ofServer.set(serverName, ofServer)
+  }
+
+  async #keep(name: MediaName, media: string, waitMs: number): Promise<CachedRow> {
+    try {
+      const answer = await this.#fetch(name, { timeoutMs: TIMEOUT_MS, maxBytes: this.#maxBytes, waitMs })
       try {
         return await this.#cache.add({
           media,

@@ -44,6 +44,12 @@ export function withGap(all: readonly Gap[], gap: Gap): readonly Gap[] {
   ]
 }
 
+/** The gaps where one of them lacks some more events. */
+export function withMissing(all: readonly Gap[], gap: Gap | undefined, missing: readonly string[]): readonly Gap[] {
+  const wider = [...new Set([...missing, ...(gap?.missing ?? [])])].slice(0, MAX_MISSING)
+  return all.map((one) => (one === gap ? { ...one, missing: wider } : one))
+}
+
 /** Whether one more can be remembered without forgetting another. */
 export const hasPlaceForGap = (all: readonly Gap[]): boolean => all.length < MAX_GAPS
 

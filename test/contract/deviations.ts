@@ -62,6 +62,10 @@ const namedKey = 'Servers of before v1.6 of the specification name a key at the 
 
 /** As `deviations`, for the server-server API. */
 export const serverDeviations: Readonly<Record<string, Readonly<Record<string, string>>>> = {
+  getContentThumbnail: {
+    'no error with status 502 is declared':
+      'It has the same code as 413, M_TOO_LARGE, and one code has one status here.',
+  },
   getEventByTimestamp: {
     'auth is signedRequest and should be accessToken':
       'The OpenAPI file has the name of the client-server scheme; servers have no access tokens.',

@@ -279,7 +279,7 @@ describe('server-server-api §Inviting to a room', () => {
           ...common,
           ...(rules.eventIds === 'inEvent' && { event_id: `$${name}:other.test` }),
           ...draft,
-        } as EventDraft,
+        } as unknown as EventDraft,
         rules,
         serverName: other.name,
         key: other.foreign.key,

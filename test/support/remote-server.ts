@@ -53,7 +53,6 @@ async function noAnswer(server: string): Promise<never> {
 /** What the tests of rooms alone do not ask of others. */
 const unreachable = {
   backfill: noAnswer,
-  stateIds: noAnswer,
   state: noAnswer,
   eventAuth: noAnswer,
   eventByTimestamp: noAnswer,
@@ -69,10 +68,16 @@ const unreachable = {
 /** Keys of all remote servers of a test, and the events that they give when asked. */
 export function peersOf(
   servers: readonly Pick<RemoteServer, 'name' | 'key'>[],
-): Peers & { readonly events: Map<string, Json> } {
+): Peers & {
+  readonly events: Map<string, Json>
+  /** States before events, by event ID. */
+  readonly states: Map<string, Awaited<ReturnType<Peers['stateIds']>>>
+} {
   const events = new Map<string, Json>()
+  const states = new Map<string, Awaited<ReturnType<Peers['stateIds']>>>()
   return {
     events,
+    states,
     keysFor:
       async () =>
       (serverName, keyId): VerifyKey | undefined => {
@@ -98,6 +103,9 @@ export function peersOf(
         }
       }
       return found.slice(0, limit).reverse()
+    },
+    async stateIds(server, _, eventId) {
+      return states.get(eventId) ?? noAnswer(server)
     },
     resolveAlias: async () => undefined,
   }

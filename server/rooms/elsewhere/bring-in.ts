@@ -191,7 +191,7 @@ export function checkState(
   server: string,
   room: OpenRoom,
   state: readonly Json[],
-  joinEventId: string,
+  joinEventId?: string,
 ): readonly string[] {
   const { roomId, rules } = room
   const slots = new Set<string>()

@@ -22,6 +22,8 @@ import { isElsewhere } from './outside.ts'
 
 const FIRST_RETRY_MS = 5_000
 const LONGEST_RETRY_MS = 600_000
+/** At the start so many rooms are tried at once. */
+const PARALLEL = 4
 /** So many servers are asked in one try, within this time. */
 const MAX_SERVERS = 5
 const TRYING_MS = 300_000
@@ -45,16 +47,22 @@ export class Completion implements AsyncDisposable {
     this.#onCompleted = onCompleted
   }
 
-  /** Goes on with what a stop has interrupted. */
+  /** Goes on with what a stop has interrupted, a few rooms at a time. */
   async resume(): Promise<void> {
-    for (const { roomId } of await this.#core.store.home.range(partialRooms, { index: 'roomId' }))
-      void this.begin(roomId)
+    const rows = await this.#core.store.home.range(partialRooms, { index: 'roomId' })
+    const left = rows.values()
+    const inTurn = async (): Promise<void> => {
+      for (const { roomId } of left) await this.begin(roomId)
+    }
+    for (let i = 0; i < Math.min(PARALLEL, rows.length); i += 1) void inTurn()
   }
 
   /** Fetches a room's members, however long that takes. @returns when the first try has ended, one way or the other */
   begin(roomId: string): Promise<void> {
     const known = this.#tries.get(roomId)
     if (known || this.#isClosed) return known ?? Promise.resolve()
+    this.#cancels.get(roomId)?.()
+    this.#cancels.delete(roomId)
     return this.#try(roomId, FIRST_RETRY_MS)
   }
 
@@ -120,15 +128,18 @@ async function completeRoom(
   const { logger } = core.environment
   const found = await inquiry.first(async (peers: Peers, server) => {
     const answer = await peers.state(server, room.roomId, partial.joinEventId)
-    const stateIds = checkState(server, room, answer.state, partial.joinEventId)
+    const stateIds = checkState(server, room, answer.state)
     await keep(() => receiveOutliers(core, room, [...answer.authChain, ...answer.state], server, [server]))
-    return stateIds
+    // Some servers give the state after an event.
+    return stateIds.filter((eventId) => eventId !== partial.joinEventId)
   })
   if (!found) return false
   await keep(async () => {
     const staged = await room.enter(async () => {
       // What is under way is in no row yet that could be completed.
       await room.flushed()
+      // Who left and came back has another state to be completed.
+      if (room.partial !== partial) return []
       return stageMembers(core, room, partial, await membersIn(room, found.answer))
     })
     await Promise.all(staged)

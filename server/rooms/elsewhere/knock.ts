@@ -41,9 +41,13 @@ export function knockElsewhere(
       const { rules, eventId, pdu } = own
       if (!rules.knocking) throw badAnswer(server, `nobody can knock in rooms of version ${rules.version}`)
       const told = readTold(await peers.sendKnock(server, { roomId, eventId, pdu }), roomId, rules)
-      if (!told.ok) throw badAnswer(server, told.why)
+      // The knock is out: that its room is not shown does not undo it.
+      if (!told.ok) core.environment.logger.info({ event: 'rooms.knock.untold', roomId, server, why: told.why })
       const { type, sender, content: shown } = pdu
-      const strippedState = [...told.strippedState, { type, state_key: userId, sender, content: shown }]
+      const strippedState = [
+        ...(told.ok ? told.strippedState : []),
+        { type, state_key: userId, sender, content: shown },
+      ]
       const isStillDue = (entry: typeof now): boolean => entry?.membership !== 'invite'
       await setOutside(core, rooms, {
         roomId,

@@ -42,8 +42,8 @@ export function leaveElsewhere(
     if (now.membership === 'ban') throw forbidden('You are banned from this room')
     if (now.membership === 'leave') return 'left'
     const servers = await candidatesFor(core, { roomId, userId, via: [], room })
-    const told = await tell(core, servers, wish)
     const known = await core.store.home.get(outsideRooms, roomId)
+    const told = await tell(core, servers, { ...wish, version: room?.rules.version ?? known?.version })
     const rules = told?.own.rules ?? room?.rules ?? getRoomVersion(known?.version ?? ROOM_VERSIONS[0] ?? '1')
     const { eventId, pdu } = told?.own ?? unsent(core, wish)
     const via = told?.server ?? known?.via ?? servers[0] ?? ''
@@ -58,11 +58,19 @@ export function leaveElsewhere(
 async function tell(
   core: RoomsCore,
   servers: readonly string[],
-  { roomId, userId, content }: { readonly roomId: string; readonly userId: string; readonly content: JsonObject },
+  wish: {
+    readonly roomId: string
+    readonly userId: string
+    readonly content: JsonObject
+    /** Of the room, as far as it is known: other servers need not say. */
+    readonly version: string | undefined
+  },
 ): Promise<{ readonly own: OwnEvent; readonly server: string } | undefined> {
+  const { roomId, userId, content, version } = wish
   try {
     return await tryServers(core, servers, async (server, peers) => {
-      const template = await peers.makeMembership(server, { kind: 'leave', roomId, userId, versions: ROOM_VERSIONS })
+      const given = await peers.makeMembership(server, { kind: 'leave', roomId, userId, versions: ROOM_VERSIONS })
+      const template = { ...given, roomVersion: given.roomVersion ?? version }
       const own = eventFromTemplate(core, server, template, { roomId, userId, membership: 'leave', content })
       await peers.sendLeave(server, { roomId, eventId: own.eventId, pdu: own.pdu })
       return { own, server }

@@ -2,7 +2,7 @@ import { depthOf } from '../../protocol/event-format.ts'
 import type { IdentifiedPdu } from '../../protocol/pdu.ts'
 import { GAP_SIZE, type Gap, hasPlaceForGap } from '../gaps.ts'
 import type { OpenRoom } from '../open-room.ts'
-import { events } from '../store.ts'
+import { gapAtDepth } from './gap-at-depth.ts'
 
 /** A smaller gap is filled from above and not parted. */
 const MIN_PARTED = 1_000
@@ -21,7 +21,7 @@ export async function islandFor(
 ): Promise<{ readonly order: number; readonly gaps: readonly Gap[] } | undefined> {
   const { gaps } = room.head
   if (!hasPlaceForGap(gaps)) return undefined
-  const gap = await gapAround(room, depthOf(event.pdu))
+  const gap = (await gapAtDepth(room, depthOf(event.pdu))) ?? gaps.at(-1)
   if (!gap) return undefined
   const { floor, next } = gap
   if (floor !== null && next - floor < MIN_PARTED) return undefined
@@ -30,14 +30,4 @@ export async function islandFor(
   const above: Gap = { ...gap, floor: order + 1 }
   const parted = missing.length === 0 ? [above] : [below, above]
   return { order, gaps: gaps.flatMap((one) => (one === gap ? parted : one)) }
-}
-
-/** The lowest gap above which everything is deeper; the highest one where none is. */
-async function gapAround(room: OpenRoom, depth: number): Promise<Gap | undefined> {
-  const { gaps } = room.head
-  for (const gap of gaps) {
-    const [above] = await room.lease.range(events, { index: 'order', from: gap.next + 1, limit: 1 })
-    if (above && depthOf((await room.reader.complete(above)).pdu) >= depth) return gap
-  }
-  return gaps.at(-1)
 }

@@ -1,6 +1,8 @@
+import { depthOf } from '../../protocol/event-format.ts'
 import { type IdentifiedPdu, type Pdu, referencedIds } from '../../protocol/pdu.ts'
 import type { RoomsCore } from '../core.ts'
 import type { KeptEvent } from '../event.ts'
+import { gapAtDepth } from '../history/gap-at-depth.ts'
 import type { OpenRoom } from '../open-room.ts'
 import { isRecommended } from '../policy-signature.ts'
 import type { GroupedState } from '../resolve.ts'
@@ -54,11 +56,12 @@ export async function acceptWithState(
   for (const previous of referencedIds(pdu.prev_events)) {
     if ((await room.find(previous))?.order == null) missing.push(previous)
   }
+  const missingFrom = missing.length > 0 && !startsAnew ? await gapAtDepth(room, depthOf(pdu)) : undefined
   const behind = judgement.outcome === 'accepted' ? await behindHidden(room, pdu) : undefined
   const { durable } = await stageEvent(
     core,
     room,
-    { event, json: keptJson(event), before, judgement, outlier, missing, behind, startsAnew, isRelayed, isHandedOver },
+    { event, json: keptJson(event), before, judgement, outlier, missing, missingFrom, behind, startsAnew, isRelayed, isHandedOver },
     accompanying,
   )
   if (judgement.outcome !== 'accepted') {

@@ -4,7 +4,7 @@ import { aggregateChanges, NO_CHANGES } from '../aggregates.ts'
 import type { Membership, RoomEvent } from '../contract.ts'
 import type { RoomsCore } from '../core.ts'
 import { KeptEvent, membershipIn } from '../event.ts'
-import { gapOps, newGap, withGap } from '../gaps.ts'
+import { type Gap, gapOps, newGap, withGap, withMissing } from '../gaps.ts'
 import { countMembers, extremitiesAfter, type Heads, type StateChange, stateChanges } from '../heads.ts'
 import type { MembershipChange, OpenRoom } from '../open-room.ts'
 import { withPartialServers } from '../partial-state.ts'
@@ -45,6 +45,8 @@ export async function stageEvent(
     readonly outlier?: KeptEvent | undefined
     /** Of its previous events, those that are not known and will not be fetched now. */
     readonly missing?: readonly string[]
+    /** The gap that they are from; without it there is a new one below the event. */
+    readonly missingFrom?: Gap | undefined
     /** Events that it stands for besides its previous events: those before one that nothing is built on. */
     readonly behind?: ReadonlySet<string>
     /** What was known before counts no more: the room was out of sight, and `before` is all there is. */
@@ -81,7 +83,9 @@ export async function stageEvent(
   const redactionNow = await redactionBy(room, pdu, before, judgement)
   if (redactionNow.outcome === 'withheld') room.isWithoutWaitingRedactions = false
   const earlyRedaction = judged.outlier?.redactedBecause ?? (await waitingRedactionOf(room, judged.event))
-  const gap = judged.missing?.length && !isRejected ? newGap(head.latestOrder, judged.missing) : undefined
+  const { missing = [], missingFrom } = judged
+  const lacks = missing.length > 0 && !isRejected
+  const gap = lacks && !missingFrom ? newGap(head.latestOrder, missing) : undefined
   const order = gap?.top ?? head.latestOrder + 1
   const rank = pdu.state_key === undefined ? undefined : (judged.outlier?.rank ?? Math.max(head.latestRank + 1, order))
   const links = isAccepted && !earlyRedaction ? await findLinks(room, judged.event, order) : undefined
@@ -114,7 +118,7 @@ export async function stageEvent(
   if (earlyRedaction?.isWithheld) redacted.push(earlyRedaction.with({ isWithheld: false }))
 
   const stateAfter = isState ? before.state.with(pdu.type, pdu.state_key ?? '', event) : before.state
-  const gaps = gap ? withGap(head.gaps, gap) : head.gaps
+  const gaps = gap ? withGap(head.gaps, gap) : lacks ? withMissing(head.gaps, missingFrom, missing) : head.gaps
   let heads: Heads = { ...head, latestOrder: order, latestRank: Math.max(head.latestRank, rank ?? 0), gaps }
   let changes: readonly StateChange[] = []
   let ends: readonly number[] | undefined

@@ -1,4 +1,5 @@
 /** Fetches what events build on. Nothing here is trusted: all of it goes the way of events that came by themselves. */
+import { depthOf } from '../../protocol/event-format.ts'
 import type { IdentifiedPdu, Json } from '../../protocol/pdu.ts'
 import type { RoomsCore } from '../core.ts'
 import type { KeptEvent } from '../event.ts'
@@ -32,8 +33,11 @@ export async function fetchPrevious(
   const earliest = room.head.extremities.map(({ eventId }) => eventId).slice(0, PER_ROUND)
   let latest: readonly string[] = [event.eventId]
   const open = new Set(byPreviousEvents(event.pdu))
+  // What is less deep is history: it is no news, and fetched when somebody wants to read it.
+  const depths = room.head.extremities.map(({ depth }) => depth)
+  const minDepth = Math.min(...depths, depthOf(event.pdu))
   for (let round = 0; round < MAX_ROUNDS && latest.length > 0; round += 1) {
-    const wish = { roomId: room.roomId, earliest, latest, limit: PER_ROUND, minDepth: 0 }
+    const wish = { roomId: room.roomId, earliest, latest, limit: PER_ROUND, minDepth }
     const got = await inquiry.first(
       (peers, server) => peers.missingEvents(server, wish),
       (answer) => answer.length > 0,
@@ -41,7 +45,7 @@ export async function fetchPrevious(
     if (!got) break
     const fresh = await verifiedEvents(core, room, got.answer.slice(0, PER_ROUND), got.server)
     const before = found.size
-    takeReachable(fresh, open, found)
+    takeReachable(fresh, open, minDepth, found)
     if (found.size === before) break
     latest = (await withUnknownPrevious(room, found)).slice(0, PER_ROUND)
   }
@@ -53,12 +57,13 @@ export async function fetchPrevious(
 function takeReachable(
   fresh: ReadonlyMap<string, IdentifiedPdu>,
   open: Set<string>,
+  minDepth: number,
   found: Map<string, IdentifiedPdu>,
 ): void {
   // What is added while it is walked is walked, too.
   for (const eventId of open) {
     const event = fresh.get(eventId)
-    if (!event) continue
+    if (!event || depthOf(event.pdu) < minDepth) continue
     open.delete(eventId)
     if (found.has(eventId)) continue
     found.set(eventId, event)

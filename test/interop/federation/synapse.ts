@@ -90,8 +90,11 @@ const LOG_CONFIG = {
   disable_existing_loggers: false,
 }
 
-/** A Synapse of its own, on SQLite, that federates over TLS under the name `localhost:port`. */
-export async function startSynapse(folder: string, ca: TestCa): Promise<Side> {
+/**
+ * A Synapse of its own, on SQLite, that federates over TLS under the name `localhost:port`.
+ * @param registration an application service's registration file, as JSON
+ */
+export async function startSynapse(folder: string, ca: TestCa, registration?: object): Promise<Side> {
   const python = findSynapsePython()
   if ('missing' in python) throw new Error(python.missing)
   await mkdir(folder, { recursive: true })
@@ -104,7 +107,13 @@ export async function startSynapse(folder: string, ca: TestCa): Promise<Side> {
   await writeFile(join(folder, 'ca.crt'), ca.certificate)
   // YAML understands JSON.
   const path = join(folder, 'homeserver.yaml')
-  await writeFile(path, JSON.stringify(configuration({ folder, serverName, clientPort, federationPort })))
+  const services = join(folder, 'service.yaml')
+  if (registration) await writeFile(services, JSON.stringify(registration))
+  const config = {
+    ...configuration({ folder, serverName, clientPort, federationPort }),
+    ...(registration && { app_service_config_files: [services] }),
+  }
+  await writeFile(path, JSON.stringify(config))
   await writeFile(join(folder, 'log.yaml'), JSON.stringify(LOG_CONFIG))
   await run(python.path, ['-m', 'synapse.app.homeserver', '-c', path, '--generate-keys'], folder)
 
@@ -134,6 +143,7 @@ export async function startSynapse(folder: string, ca: TestCa): Promise<Side> {
     serverName,
     baseUrl,
     gate,
+    pid: child.pid ?? 0,
     log: readLog,
     async [Symbol.asyncDispose]() {
       child.kill('SIGKILL')

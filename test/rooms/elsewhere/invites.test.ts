@@ -342,6 +342,16 @@ describe('server-server-api §Leaving Rooms (Rejecting Invites)', () => {
     expect((await beta.rooms.memberships(BOB)).get(roomId)?.membership).toBe('invite')
   })
 
+  it('knows the version of the room where the other server does not name it', async () => {
+    const { linked, alpha, beta, roomId, invite } = await startWorld('11')
+    await using _linked = linked
+    await invite()
+    beta.intercept({ makeMembership: (template) => ({ ...template, roomVersion: undefined }) })
+    await beta.rooms.leave({ roomId, userId: BOB })
+    using view = await alpha.rooms.open(roomId)
+    expect(view.membershipOf(BOB)).toBe('leave')
+  })
+
   it('signs nothing but a leave for it', async () => {
     const { linked, beta, roomId, invite } = await startWorld()
     await using _linked = linked
@@ -398,6 +408,19 @@ describe('server-server-api §Knocking upon a room', () => {
     expect(await beta.rooms.findMembership(BOB, roomId)).toMatchObject({ membership: 'invite', previous: 'knock' })
     await beta.rooms.join({ roomId, userId: BOB, isGuest: false })
     expect(await beta.rooms.findMembership(BOB, roomId)).toMatchObject({ membership: 'join' })
+  })
+
+  it('has knocked also where it is shown nothing of the room', async () => {
+    const { linked, alpha, beta, roomId } = await startWorld('12', {
+      initial_state: [{ type: 'm.room.join_rules', content: { join_rule: 'knock' } }],
+    })
+    await using _linked = linked
+    beta.intercept({ sendKnock: () => [null, 1, { type: 'm.room.create', state_key: '', sender: ALICE, content: {} }] })
+    await beta.rooms.knock({ roomId, userId: BOB, via: ['alpha.test'] })
+    const entry = await beta.rooms.findMembership(BOB, roomId)
+    expect(entry?.strippedState?.map(({ type }) => type)).toEqual(['m.room.member'])
+    using view = await alpha.rooms.open(roomId)
+    expect(view.membershipOf(BOB)).toBe('knock')
   })
 
   it('takes a knock back', async () => {

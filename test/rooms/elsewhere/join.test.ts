@@ -427,6 +427,46 @@ describe('server-server-api §PUT /send_join, `omit_members`', () => {
     expect(shown.map(({ eventId }) => eventId)).not.toContain(said)
   })
 
+  it.each([
+    ['holds the join itself', (state: readonly Json[], join: Json) => [...state, join]],
+    [
+      'leaves members out',
+      (state: readonly Json[]) => state.filter((event) => (event as JsonObject).sender !== '@carol:gamma.test'),
+    ],
+  ])('takes what it can from a state that %s', async (_, change) => {
+    await using linked = await start()
+    const { roomId, gate, beta } = await partialRoom(linked)
+    using view = await beta.rooms.open(roomId)
+    const join = view.state.get('m.room.member', '@bob:beta.test')?.pdu as unknown as Json
+    beta.intercept({ state: (answer) => ({ ...answer, state: change(answer.state, join) }) })
+    gate.isOpen = true
+    beta.test.clock.advance(600_000)
+    await beta.rooms.choresDone()
+    expect(await joinedIn(beta, roomId)).toContain('@alice:alpha.test')
+    using after = await beta.rooms.open(roomId)
+    const members = (await after.stateAt(after.latestOrder - 1)).ofType('m.room.member')
+    expect(members.get('@bob:beta.test')).toBeUndefined()
+  })
+
+  it.each([
+    ['is empty', () => []],
+    ['names members twice', (state: readonly Json[]) => [...state, ...state]],
+    ['is no list of events', () => [1, null, 'x']],
+  ])('takes nothing from a state that %s, and asks again', async (_, change) => {
+    await using linked = await start()
+    const { roomId, gate, beta } = await partialRoom(linked)
+    let isForged = true
+    beta.intercept({ state: (answer) => (isForged ? { ...answer, state: change(answer.state) } : answer) })
+    gate.isOpen = true
+    beta.test.clock.advance(10_000)
+    await beta.rooms.choresDone()
+    expect(await joinedIn(beta, roomId)).not.toContain('@carol:gamma.test')
+    isForged = false
+    beta.test.clock.advance(600_000)
+    await beta.rooms.choresDone()
+    expect(await joinedIn(beta, roomId)).toContain('@carol:gamma.test')
+  })
+
   it('answers who is in the room only when it knows', async () => {
     await using linked = await start()
     const { roomId, gate, beta } = await partialRoom(linked)
