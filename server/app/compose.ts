@@ -6,7 +6,13 @@
 import { join } from 'node:path'
 import { DEHYDRATED_DEVICES_FEATURE } from '../../shared/api/client/dehydrated-devices-msc3814.ts'
 import { SLIDING_SYNC_FEATURE } from '../../shared/api/client/sync-msc4186.ts'
-import { type Accounts, canonicalEmail, createAccounts } from '../accounts/index.ts'
+import {
+  type Accounts,
+  canonicalEmail,
+  createAccounts,
+  createRemoteProfiles,
+  type RemoteProfiles,
+} from '../accounts/index.ts'
 import { sharedSecretRoutes } from '../api/admin/register.ts'
 import { accountDeactivationRoutes } from '../api/client/account_deactivation.ts'
 import { accountDataRoutes } from '../api/client/account-data.ts'
@@ -120,6 +126,7 @@ import type { Config } from './config.ts'
 import { connectFederation, openFederation } from './federation.ts'
 import type { Identity } from './identity.ts'
 import type { Inputs } from './inputs.ts'
+import { neighboursIn } from './neighbours.ts'
 
 /** The largest file that a person may share. */
 const MAX_UPLOAD_BYTES = 100 * 1024 * 1024
@@ -217,9 +224,20 @@ export async function compose({
   })
 
   // --- oauth
+  const remoteProfiles = createRemoteProfiles({ client: federation.client, clock: environment.clock })
   const oauth = owned.use(createOAuth({ environment, store, accounts, issuer: () => issuerOf(baseUrl()) }))
   routes.push(
-    ...accountRoutes({ accounts, household, oauth, uia, appservices, emails, rateLimits }),
+    ...accountRoutes({
+      accounts,
+      remoteProfiles,
+      home: environment.serverName,
+      household,
+      oauth,
+      uia,
+      appservices,
+      emails,
+      rateLimits,
+    }),
     ...oauthServerMetadataRoutes(wellKnown.baseUrl),
     ...fallbackRoutes({ accounts, uia, rateLimits, home: environment.serverName, baseUrl }),
     ...oauthRoutes({ oauth, accounts, household, emails, rateLimits, environment, baseUrl }),
@@ -258,7 +276,9 @@ export async function compose({
   })
 
   // --- e2ee
-  const e2ee = createE2ee({ environment, store, accounts })
+  const { client, outbox, blockedServers } = federation
+  const neighbours = neighboursIn(() => rooms, environment.serverName, blockedServers.isBlocked)
+  const e2ee = createE2ee({ environment, store, accounts, client, outbox, neighbours })
   accounts.guardDeviceIds(e2ee.crossSigning.isKeyOf)
   routes.push(
     ...keysRoutes(e2ee, environment.serverName),
@@ -354,7 +374,9 @@ export async function compose({
   )
 
   // --- what other servers are answered, and what flows to them
-  routes.push(...(await connectFederation({ federation, environment, accounts, media, rooms, ephemeral, measures, owned })))
+  routes.push(
+    ...(await connectFederation({ federation, environment, accounts, media, e2ee, rooms, ephemeral, measures, owned })),
+  )
 
   // --- the process, after all slices have named what they offer
   routes.push(
@@ -402,6 +424,8 @@ async function findEmailProof(
 
 function accountRoutes(slices: {
   accounts: Accounts
+  remoteProfiles: RemoteProfiles
+  home: string
   household: Household
   oauth: OAuth
   uia: Uia
@@ -423,7 +447,7 @@ function accountRoutes(slices: {
     ...passwordManagementRoutes(withMail),
     ...administrativeContactRoutes(withMail),
     ...accountDeactivationRoutes(accounts, uia),
-    ...profileRoutes(accounts),
+    ...profileRoutes(accounts, slices.remoteProfiles, slices.home),
     ...tagRoutes(accounts),
     ...adminRoutes(accounts),
     ...openIdRoutes(accounts),

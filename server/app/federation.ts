@@ -8,9 +8,12 @@ import { keysQueryRoutes } from '../api/federation/keys_query.ts'
 import { keysServerRoutes } from '../api/federation/keys_server.ts'
 import { roomsForServersRoutes } from '../api/federation/rooms.ts'
 import { transactionsRoutes } from '../api/federation/transactions.ts'
+import { userDevicesRoutes } from '../api/federation/user_devices.ts'
+import { userKeysRoutes } from '../api/federation/user_keys.ts'
 import { versionRoutes } from '../api/federation/version.ts'
 import { blockedServersRoutes } from '../api/hearth/blocked-servers.ts'
 import { destinationsRoutes } from '../api/hearth/destinations.ts'
+import type { E2ee } from '../e2ee/index.ts'
 import { type Ephemeral, tellServers } from '../ephemeral/index.ts'
 import {
   createFederation,
@@ -28,6 +31,7 @@ import type { Rooms } from '../rooms/index.ts'
 import type { Store } from '../store/index.ts'
 import type { Config } from './config.ts'
 import type { Identity } from './identity.ts'
+import { followMembers } from './neighbours.ts'
 
 /** What the way to other servers is made from. */
 interface Given {
@@ -67,6 +71,7 @@ interface Connected {
   readonly environment: Environment
   readonly media: Media
   readonly rooms: Rooms
+  readonly e2ee: E2ee
   readonly ephemeral: Ephemeral
   readonly measures: Measure[]
   /** Gives back what is begun here, before the slices. */
@@ -75,7 +80,7 @@ interface Connected {
 
 /** What other servers are answered, and what flows to them. To be called once all slices are there. */
 export async function connectFederation(slices: Connected): Promise<readonly Route[]> {
-  const { federation, environment, accounts, media, rooms, ephemeral, measures, owned } = slices
+  const { federation, environment, accounts, media, rooms, e2ee, ephemeral, measures, owned } = slices
   const routes: Route[] = []
 
   // --- keys, and who we are
@@ -92,12 +97,16 @@ export async function connectFederation(slices: Connected): Promise<readonly Rou
   // --- what they may ask of media
   routes.push(...contentRepositoryRoutes(media, environment))
 
+  // --- devices and keys
+  routes.push(...userDevicesRoutes(e2ee, environment.serverName), ...userKeysRoutes(e2ee, environment.serverName))
+  measures.push(...e2eeMeasures(e2ee))
+
   // --- what they send unasked
   const { isShutOut } = rooms.incoming
   const { withoutBlocked } = federation.blockedServers
   const receivePdus: typeof rooms.incoming.receivePdus = (origin, pdus) =>
     rooms.incoming.receivePdus(origin, withoutBlocked(pdus))
-  const receiveEdus = [ephemeral.edus.receive]
+  const receiveEdus = [ephemeral.edus.receive, e2ee.elsewhere.receive]
   routes.push(...transactionsRoutes(createIncomingTransactions({ environment, receivePdus, isShutOut, receiveEdus })))
 
   // --- what flows to them
@@ -108,8 +117,29 @@ export async function connectFederation(slices: Connected): Promise<readonly Rou
   routes.push(...destinationsRoutes(outbox))
   measures.push(...outboxMeasures(outbox))
   await outbox.begin(rooms.owed)
+  owned.use(e2ee.elsewhere)
+  owned.defer(followMembers({ environment, rooms, elsewhere: e2ee.elsewhere }))
+  owned.defer(federation.backoff.onBack(e2ee.elsewhere.heardFrom))
+  await e2ee.elsewhere.begin()
 
   return routes
+}
+
+function e2eeMeasures({ elsewhere }: E2ee): readonly Measure[] {
+  return [
+    {
+      name: 'e2ee_device_lists_fetched',
+      help: 'Device lists that were fetched whole from other servers',
+      kind: 'counter',
+      read: () => elsewhere.stats.fetched,
+    },
+    {
+      name: 'e2ee_device_lists_waiting',
+      help: 'Device lists that could not be fetched and are to be tried again',
+      kind: 'gauge',
+      read: () => elsewhere.stats.waiting,
+    },
+  ]
 }
 
 function outboxMeasures({ stats }: OutboxService): readonly Measure[] {

@@ -147,6 +147,14 @@ export class CrossSigning {
     return byKey
   }
 
+  /** Another user's keys with the signature that the asker put on the master key. */
+  async signedBy<K extends { readonly master?: JsonObject }>(asker: string, owner: string, keys: K): Promise<K> {
+    const { master } = keys
+    const publicKey = master && publicKeyOf(master)
+    if (!master || publicKey === undefined) return keys
+    return { ...keys, master: withSignatures(master, asker, (await this.signaturesOn(asker, owner)).get(publicKey)) }
+  }
+
   /** What removes the signatures on a device's keys with the device. */
   async removalOf(userId: string, deviceId: string): Promise<readonly ReturnType<typeof remove>[]> {
     const pair = rowKey(userId, userId)
@@ -281,4 +289,22 @@ function ed25519Of(row: DeviceKeysRow): string {
   const keys: unknown = JSON.parse(row.json).keys
   const key = isJsonObject(keys) ? ownValue(keys, `ed25519:${row.deviceId}`) : undefined
   return typeof key === 'string' ? key : ''
+}
+
+/** A key with signatures that were put on it later. */
+export function withSignatures(
+  key: JsonObject,
+  signer: string,
+  added: ReadonlyMap<string, string> | undefined,
+): JsonObject {
+  if (!added) return key
+  const signatures = isJsonObject(key.signatures) ? key.signatures : {}
+  const ofSigner = ownValue(signatures, signer)
+  return {
+    ...key,
+    signatures: {
+      ...signatures,
+      [signer]: { ...(isJsonObject(ofSigner) ? ofSigner : {}), ...Object.fromEntries(added) },
+    },
+  }
 }

@@ -1,9 +1,8 @@
 import { invalidParam } from '../../shared/matrix/errors.ts'
 import type { AccountsForReaders } from '../accounts/index.ts'
-import { isJsonObject, ownValue } from '../protocol/json.ts'
 import type { JsonObject } from '../protocol/pdu.ts'
 import { put, remove, type Store } from '../store/index.ts'
-import type { CrossSigning } from './cross-signing.ts'
+import { type CrossSigning, withSignatures } from './cross-signing.ts'
 import type { DeviceLists } from './device-list.ts'
 import type { OneTimeKeys } from './one-time-keys.ts'
 import { type DeviceKeysRow, deviceKeysRows, rowKey } from './store.ts'
@@ -152,18 +151,4 @@ function rowOf(userId: string, deviceId: string, keys: JsonObject): DeviceKeysRo
   if (keys.device_id !== deviceId) throw invalidParam('`device_keys.device_id` is not the device that uploads')
   const { unsigned: _, ...signed } = keys
   return { id: rowKey(userId, deviceId), userId, deviceId, json: JSON.stringify(signed) }
-}
-
-/** A key with signatures that were put on it later. */
-export function withSignatures(key: JsonObject, signer: string, added: ReadonlyMap<string, string> | undefined): JsonObject {
-  if (!added) return key
-  const signatures = isJsonObject(key.signatures) ? key.signatures : {}
-  const ofSigner = ownValue(signatures, signer)
-  return {
-    ...key,
-    signatures: {
-      ...signatures,
-      [signer]: { ...(isJsonObject(ofSigner) ? ofSigner : {}), ...Object.fromEntries(added) },
-    },
-  }
 }

@@ -116,7 +116,8 @@ export class PresenceToServers implements Disposable {
 
   /** A server has come into a room: it hears of those in it who are there. */
   async #tellOfAll(server: string, roomId: string): Promise<void> {
-    if ((await this.#rooms.serversIn(roomId)).size > MAX_SERVERS_OF_ROOM) return
+    const servers = await this.#rooms.serversAllowedIn(roomId)
+    if (servers.size > MAX_SERVERS_OF_ROOM || !servers.has(server)) return
     let told = 0
     for (const userId of await this.#rooms.joinedUsers(roomId)) {
       if (!this.#isLocal(userId) || this.#presence.contentOf(userId)?.presence === 'offline') continue
@@ -148,7 +149,7 @@ export class PresenceToServers implements Disposable {
     const servers = new Set<string>()
     for (const { roomId, membership } of (await this.#rooms.memberships(userId)).values()) {
       if (membership !== 'join') continue
-      const inRoom = await this.#rooms.serversIn(roomId)
+      const inRoom = await this.#rooms.serversAllowedIn(roomId)
       if (inRoom.size > MAX_SERVERS_OF_ROOM) continue
       for (const server of inRoom) {
         if (servers.size === MAX_SERVERS) return servers

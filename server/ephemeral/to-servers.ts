@@ -51,7 +51,7 @@ export function tellServers(deps: {
   }
 
   async function sendTyping(roomId: string, userId: string, key: string): Promise<void> {
-    const servers = await rooms.serversIn(roomId)
+    const servers = await rooms.serversAllowedIn(roomId)
     if (servers.size > MAX_SERVERS_FOR_TYPING) return
     // As it is by now, so that of two changes the later one counts.
     const content = { room_id: roomId, user_id: userId, typing: typing.inRoom(roomId).includes(userId) }
@@ -59,7 +59,7 @@ export function tellServers(deps: {
   }
 
   async function sendReceipt({ roomId, userId, threadId, eventId, ts }: ReceiptChange): Promise<void> {
-    const servers = await rooms.serversIn(roomId)
+    const servers = await rooms.serversAllowedIn(roomId)
     const data = { ts, ...(threadId !== null && { thread_id: threadId }) }
     const content = { [roomId]: { 'm.read': { [userId]: { data, event_ids: [eventId] } } } }
     const withinMs = Math.min(RECEIPT_WITHIN_MS + RECEIPT_WITHIN_MS_PER_SERVER * servers.size, MAX_RECEIPT_WITHIN_MS)

@@ -167,6 +167,18 @@ export interface Peers extends Pick<ServerKeys, 'keysFor'> {
   /** The room that another server's alias leads to; `undefined` where it has none. */
   resolveAlias(alias: string): Promise<{ readonly roomId: string; readonly servers: readonly string[] } | undefined>
   hierarchy(server: string, roomId: string, suggestedOnly: boolean): Promise<JsonObject>
+  /** Its published rooms; by POST where something is searched for. */
+  publicRooms(
+    server: string,
+    wish: {
+      readonly limit: number
+      readonly since?: string | undefined
+      readonly searchTerm?: string | undefined
+      readonly roomTypes?: readonly (string | null)[] | undefined
+      readonly networkId?: string | undefined
+      readonly allNetworks?: boolean | undefined
+    },
+  ): Promise<JsonObject>
 }
 
 /** An EDU on its way to another server. */

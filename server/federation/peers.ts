@@ -10,6 +10,7 @@ import { sendJoinV2 } from '../../shared/api/federation/joins-v2.ts'
 import { makeKnock, sendKnock } from '../../shared/api/federation/knocks.ts'
 import { makeLeave } from '../../shared/api/federation/leaving-v1.ts'
 import { sendLeaveV2 } from '../../shared/api/federation/leaving-v2.ts'
+import { getPublicRooms, queryPublicRooms } from '../../shared/api/federation/public_rooms.ts'
 import { queryRoomDirectory } from '../../shared/api/federation/query.ts'
 import { getSpaceHierarchy } from '../../shared/api/federation/space_hierarchy.ts'
 import { exchangeThirdPartyInvite } from '../../shared/api/federation/third_party_invite.ts'
@@ -28,10 +29,16 @@ const WHOLE_STATE = { maxBytes: 64 * MEBIBYTE, timeoutMs: 180_000 } as const
 /** What a person waits for is tried even where the server was away a moment ago. */
 const WAITED_FOR = { timeoutMs: 60_000, evenIfBackedOff: true } as const
 
+/** Many rooms are asked about one after the other while somebody waits. */
+const HIERARCHY_MS = 10_000
+
 // Of these answers only the events are used: the rest may be missing.
 const pdusAlone = Type.Object({ pdus: Type.Array(AnyObject) })
 const event = { ...getEvent, reply: pdusAlone }
 const backfill = { ...backfillRoom, reply: pdusAlone }
+// One malformed room must not take the others with it.
+const publicRooms = { ...getPublicRooms, reply: AnyObject }
+const publicRoomsFound = { ...queryPublicRooms, reply: AnyObject }
 
 export function createPeers(client: FederationClient, { keysFor }: Pick<ServerKeys, 'keysFor'>): Peers {
   const { call } = client
@@ -181,8 +188,27 @@ export function createPeers(client: FederationClient, { keysFor }: Pick<ServerKe
         path: { roomId },
         query: { suggested_only: suggestedOnly },
         maxBytes: 4 * MEBIBYTE,
+        timeoutMs: HIERARCHY_MS,
       })
       return answer as unknown as JsonObject
+    },
+
+    async publicRooms(server, { limit, since, searchTerm, roomTypes, networkId, allNetworks }) {
+      const common = {
+        limit,
+        ...(since !== undefined && { since }),
+        ...(allNetworks !== undefined && { include_all_networks: allNetworks }),
+        ...(networkId !== undefined && { third_party_instance_id: networkId }),
+      }
+      const bounds = { maxBytes: 4 * MEBIBYTE, evenIfBackedOff: true }
+      if (searchTerm === undefined && roomTypes === undefined) {
+        return (await call(server, publicRooms, { path: {}, query: common, ...bounds })) as JsonObject
+      }
+      const filter = {
+        ...(searchTerm !== undefined && { generic_search_term: searchTerm }),
+        ...(roomTypes && { room_types: [...roomTypes] }),
+      }
+      return (await call(server, publicRoomsFound, { path: {}, body: { ...common, filter }, ...bounds })) as JsonObject
     },
   }
 }

@@ -162,7 +162,8 @@ export async function createMedia(deps: {
     const own = isOurs ? await uploads.find(name.mediaId, waitMs) : undefined
     if (own) return { ...own, files, name: own.mediaId, isRemote: false }
     const cached =
-      (await cache.find(`${name.serverName}/${name.mediaId}`)) ?? (isOurs ? undefined : await remote?.fetch(name, waitMs))
+      (await cache.find(`${name.serverName}/${name.mediaId}`)) ??
+      (isOurs ? undefined : await remote?.fetch(name, waitMs))
     if (!cached) throw notFound('There is no such media')
     return { ...cached, files: cachedFiles, name: cached.file, isRemote: !isOurs }
   }

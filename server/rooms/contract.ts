@@ -165,6 +165,8 @@ export interface RoomsForReaders {
   joinedUsers(roomId: string): Promise<ReadonlySet<string>>
   /** Other servers with joined members in a room. No room is opened. */
   serversIn(roomId: string): Promise<ReadonlySet<string>>
+  /** Those of them that the room's ACL does not shut out: who may hear of what its users do there besides sending events. */
+  serversAllowedIn(roomId: string): Promise<ReadonlySet<string>>
   /** Rooms in which another server has joined members. No room is opened. */
   roomsWithServer(serverName: string): Promise<readonly string[]>
   /** Do they share a room in which both are joined? */

@@ -33,6 +33,9 @@ export interface DirectoryPage {
 
 const DEFAULT_LIMIT = 50
 const MAX_LIMIT = 500
+/** How many rooms a page has at most. */
+export const limitOf = ({ limit }: Pick<DirectoryWish, 'limit'>): number =>
+  Math.min(Math.max(limit ?? DEFAULT_LIMIT, 1), MAX_LIMIT)
 const TOKEN = /^o(\d{1,9})$/
 
 /**
@@ -42,7 +45,7 @@ const TOKEN = /^o(\d{1,9})$/
 export async function listPublished(core: RoomsCore, rooms: OpenRooms, wish: DirectoryWish): Promise<DirectoryPage> {
   const start = wish.since === undefined ? 0 : Number(TOKEN.exec(wish.since)?.[1] ?? Number.NaN)
   if (Number.isNaN(start)) throw invalidParam('since is not a token of this server')
-  const limit = Math.min(Math.max(wish.limit ?? DEFAULT_LIMIT, 1), MAX_LIMIT)
+  const limit = limitOf(wish)
   const hasNetworks = wish.networkId !== undefined || wish.allNetworks === true
   const isFiltered =
     wish.isForServer === true || hasNetworks || (wish.searchTerm ?? '') !== '' || wish.roomTypes !== undefined

@@ -1,4 +1,5 @@
 import type { RoomsCore } from './core.ts'
+import { SpacesElsewhere } from './elsewhere/spaces.ts'
 import type { TimedEvent, TimeWish } from './find-by-time.ts'
 import { type HierarchyPage, type HierarchyWish, readHierarchy } from './hierarchy.ts'
 import { findEventByTimeAnywhere } from './history/fetch-for-reader.ts'
@@ -7,7 +8,7 @@ import type { OpenRooms } from './open-rooms.ts'
 import { type RelationsPage, type RelationsWish, readRelations } from './read-relations.ts'
 import { type Reader, readEventAnywhere } from './read-state.ts'
 import { readThreads, type ThreadsPage, type ThreadsWish } from './read-threads.ts'
-import { readSummary } from './room-summary.ts'
+import { readSummary, type SummaryWish } from './room-summary.ts'
 import { SpaceWalks } from './space-walks.ts'
 
 /** The part of the door by which events and rooms are found that belong together. Events come as JSON text. */
@@ -18,19 +19,20 @@ export interface Finding {
   readRelations(reader: Reader, wish: RelationsWish): Promise<RelationsPage>
   readThreads(reader: Reader, wish: ThreadsWish): Promise<ThreadsPage>
   findEventByTime(reader: Reader, wish: TimeWish): Promise<TimedEvent>
-  readSummary(wish: { readonly roomIdOrAlias: string; readonly userId: string }): ReturnType<typeof readSummary>
+  readSummary(wish: SummaryWish): ReturnType<typeof readSummary>
   /** The rooms of a space. */
   readHierarchy(wish: HierarchyWish): Promise<HierarchyPage>
 }
 
 export function createFinding(core: RoomsCore, open: OpenRooms, history: History): Finding {
   const walks = new SpaceWalks(core.environment.random)
+  const elsewhere = new SpacesElsewhere(core)
   return {
     readEventAnywhere: (reader, eventId) => readEventAnywhere(core, open, reader, eventId),
     readRelations: (reader, wish) => readRelations(core, open, reader, wish),
     readThreads: (reader, wish) => readThreads(core, open, reader, wish),
     findEventByTime: (reader, wish) => findEventByTimeAnywhere(core, open, history, reader, wish),
-    readSummary: (wish) => readSummary(core, open, wish),
-    readHierarchy: (wish) => readHierarchy(core, open, walks, wish),
+    readSummary: (wish) => readSummary(core, open, elsewhere, wish),
+    readHierarchy: (wish) => readHierarchy(core, open, { walks, elsewhere }, wish),
   }
 }

@@ -2,6 +2,7 @@ import { serverNameOf } from '../../shared/matrix/identifiers.ts'
 import type { RoomsForReaders } from './contract.ts'
 import type { RoomsCore } from './core.ts'
 import { blocksInvites } from './invite-permission.ts'
+import { isShutOut } from './for-servers/admission.ts'
 import type { KeptMembership } from './memberships.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { KeptRoomView } from './room-view.ts'
@@ -73,6 +74,11 @@ export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForRead
     }
   }
 
+  async function serversIn(roomId: string): Promise<ReadonlySet<string>> {
+    const rows = await core.store.home.range(roomServers, { index: 'roomId', from: roomId, to: `${roomId}\u0000` })
+    return new Set(rows.map(({ server }) => server))
+  }
+
   return {
     async memberships(userId) {
       const blocks = await blocksInvites(core, userId)
@@ -87,9 +93,13 @@ export function roomsForReaders(core: RoomsCore, rooms: OpenRooms): RoomsForRead
     },
     lastChange: (roomId) => core.changes.get(roomId) ?? 0,
     joinedUsers,
-    async serversIn(roomId) {
-      const rows = await core.store.home.range(roomServers, { index: 'roomId', from: roomId, to: `${roomId}\u0000` })
-      return new Set(rows.map(({ server }) => server))
+    serversIn,
+    async serversAllowedIn(roomId) {
+      const servers = await serversIn(roomId)
+      if (servers.size === 0) return servers
+      using held = await rooms.hold(roomId)
+      const room = held?.room
+      return room ? new Set([...servers].filter((server) => !isShutOut(room, server))) : servers
     },
     roomsWithServer,
     async shareRoom(userId, other) {

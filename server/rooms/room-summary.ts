@@ -1,9 +1,12 @@
 /** What may be told of a room to those who are not in it. Spec: client-server-api §GET /room_summary/{roomIdOrAlias}. */
 import { notFound } from '../../shared/matrix/errors.ts'
 import { isOpaqueId } from '../../shared/matrix/identifiers.ts'
-import { resolveRoom } from './aliases.ts'
+import { locateRoom } from './aliases.ts'
 import type { Membership } from './contract.ts'
 import type { RoomsCore } from './core.ts'
+import { isElsewhere } from './elsewhere/outside.ts'
+import type { SpacesElsewhere } from './elsewhere/spaces.ts'
+import type { RemoteSummary } from './elsewhere/summaries.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
 import { type PublicRoom, publicRoomOf } from './published-rooms.ts'
@@ -74,18 +77,34 @@ async function membershipIn(core: RoomsCore, room: OpenRoom, userId: string): Pr
   return (await core.memberships.find(userId, room.roomId))?.membership ?? 'leave'
 }
 
+export interface SummaryWish {
+  readonly roomIdOrAlias: string
+  readonly userId: string
+  /** Servers that may know of the room. */
+  readonly via: readonly string[]
+}
+
 /**
- * A room by its ID or alias, with the reader's membership.
+ * A room by its ID or alias, with the reader's membership. Of one that this server is not in others are asked.
  * @throws MatrixError 404 M_NOT_FOUND, also for a room that the reader may not know of
  */
 export async function readSummary(
   core: RoomsCore,
   rooms: OpenRooms,
-  { roomIdOrAlias, userId }: { readonly roomIdOrAlias: string; readonly userId: string },
-): Promise<RoomSummary & { readonly membership: Membership }> {
+  elsewhere: SpacesElsewhere,
+  { roomIdOrAlias, userId, via }: SummaryWish,
+): Promise<RemoteSummary & { readonly membership: Membership }> {
   if (!core.announcer.isCaughtUp) await core.announcer.caughtUp()
-  const roomId = await resolveRoom(core, roomIdOrAlias)
+  const { roomId, servers } = await locateRoom(core, roomIdOrAlias)
   using held = await rooms.hold(roomId)
+  if (isElsewhere(core, held?.room)) {
+    const wish = { roomId, userId, via: [...servers, ...via], suggestedOnly: false }
+    const found = await elsewhere.find(wish)
+    if (found && (await elsewhere.mayKnow(found, userId))) {
+      const membership = (await core.memberships.find(userId, roomId))?.membership ?? 'leave'
+      return { ...found.summary, membership }
+    }
+  }
   if (!held || !(await mayKnow(core, held.room, userId))) throw notFound('There is no such room')
   return { ...summaryOf(held.room), membership: await membershipIn(core, held.room, userId) }
 }

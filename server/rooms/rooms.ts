@@ -19,6 +19,7 @@ import { type DirectoryPage, type DirectoryWish, isPublished, listPublished, set
 import { takeAwayUnfinished } from './elsewhere/bring-in.ts'
 import { Completion } from './elsewhere/complete.ts'
 import { elsewhereSince, type InviteElsewhere, invitesElsewhere } from './elsewhere/outside.ts'
+import { listPublishedElsewhere } from './elsewhere/public-rooms.ts'
 import { Erasures } from './erasures.ts'
 import { createFinding, type Finding } from './finding.ts'
 import { createForServers, type ForServers } from './for-servers/for-servers.ts'
@@ -152,6 +153,8 @@ export interface Rooms extends RoomsForReaders, Finding, AsyncDisposable {
   ): Promise<Context>
 
   listPublished(wish: DirectoryWish): Promise<DirectoryPage>
+  /** The directory of another server. @throws MatrixError 502, 403 */
+  listPublishedElsewhere(server: string, wish: DirectoryWish): Promise<DirectoryPage>
   isPublished(roomId: string): Promise<boolean>
   setPublished(setting: {
     readonly roomId: string
@@ -312,6 +315,7 @@ export async function createRooms(parts: RoomsParts): Promise<Rooms> {
     readPreview: (reader) => readPreview(core, open, reader),
     readContext: (reader, wish) => readContext(core, open, history, reader, wish),
     listPublished: (wish) => listPublished(core, open, wish),
+    listPublishedElsewhere: (server, wish) => listPublishedElsewhere(core, server, wish),
     isPublished: (roomId) => isPublished(core, roomId),
     setPublished: (setting) => setPublished(core, open, setting),
     setNetworkListing: (setting) => setNetworkListing(core, open, setting),

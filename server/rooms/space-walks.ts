@@ -6,6 +6,8 @@ export interface Station {
   readonly roomId: string
   /** How far below the first room. */
   readonly depth: number
+  /** Servers that may know of it. */
+  readonly via: readonly string[]
 }
 
 /** Where a walk stands between two pages. Never changed, so that a page may be asked for again. */

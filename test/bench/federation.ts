@@ -140,7 +140,7 @@ async function timeSends(from: Side, to: Side): Promise<void> {
   await joinRoom(bob, roomId, from.serverName)
   const usages = [new ProcessUsage(from.pid), new ProcessUsage(to.pid)] as const
   const run = async (count: number): Promise<void> => {
-    for (let i = 0; i < count; i += 1) await arrivesAt(bob, roomId, await send(alice, roomId, `message ${i}`))
+    for (let i = 0; i < count; i += 1) await arrived(bob, roomId, await send(alice, roomId, `message ${i}`))
   }
   await run(Math.min(200, sends))
   const cpuBefore = usages.map((usage) => usage.cpuMs())
@@ -149,9 +149,4 @@ async function timeSends(from: Side, to: Side): Promise<void> {
   const [there = 0, here = 0] = usages.map((usage, i) => (usage.cpuMs() - (cpuBefore[i] ?? 0)) / sends)
   table.set('CPU here and there', row, `${show(here)} + ${show(there)} ms`)
   table.set('answered after', row, `${show((performance.now() - began) / sends)} ms to be there`)
-}
-
-/** Waits for the event at the other server by a long poll, so that asking costs little. */
-async function arrivesAt(reader: Person, roomId: string, eventId: string): Promise<void> {
-  await arrived(reader, roomId, eventId)
 }

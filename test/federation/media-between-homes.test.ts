@@ -28,14 +28,11 @@ const thumbnail = (mxc: string, query: string): Promise<Response> =>
 
 /** @returns server name and media ID */
 async function upload(bytes: Uint8Array<ArrayBuffer>, contentType: string, fileName = 'file'): Promise<string> {
-  const reply = await fetch(
-    `${homes[0].baseUrl}/_matrix/media/v3/upload?filename=${encodeURIComponent(fileName)}`,
-    {
-      method: 'POST',
-      headers: { authorization: `Bearer ${alice.accessToken}`, 'content-type': contentType },
-      body: bytes,
-    },
-  )
+  const reply = await fetch(`${homes[0].baseUrl}/_matrix/media/v3/upload?filename=${encodeURIComponent(fileName)}`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${alice.accessToken}`, 'content-type': contentType },
+    body: bytes,
+  })
   return ((await reply.json()) as { content_uri: string }).content_uri.slice('mxc://'.length)
 }
 
@@ -133,7 +130,11 @@ describe('server-server-api §Content Repository, servers of other makes', () =>
     server = createServer({ cert: certificate, key: privateKey }, (request, response) => {
       const { pathname } = new URL(request.url ?? '', 'https://x')
       own.push({ url: request.url ?? '', authorization: request.headers.authorization })
-      const { status = 200, headers = {}, body = '' } = answers[pathname] ?? {
+      const {
+        status = 200,
+        headers = {},
+        body = '',
+      } = answers[pathname] ?? {
         status: 404,
         headers: { 'content-type': 'application/json' },
         body: '{"errcode":"M_UNRECOGNIZED","error":"?"}',

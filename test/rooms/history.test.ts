@@ -207,6 +207,41 @@ describe('server-server-api §GET /backfill, for whoever scrolls back', () => {
     expect(ids(await ordered(beta))).toEqual(expected.toReversed())
   })
 
+  it('takes what was said while we came in for what it is: news, with the history before both', async () => {
+    await linked[Symbol.asyncDispose]()
+    linked = await startLinkedRooms(['alpha.test', 'beta.test', 'gamma.test'])
+    const [first, second, gamma] = linked.servers
+    if (!first || !second || !gamma) throw new Error('three servers')
+    alpha = first
+    beta = second
+    roomId = await alpha.rooms.createRoom({ creator: alpha.test.user('alice').userId, preset: 'public_chat' })
+    for (let i = 0; i < 30; i += 1) await say(alpha, `m${i}`)
+    const carol = gamma.test.user('carol')
+    await gamma.rooms.join({ roomId, userId: carol.userId, isGuest: false, via: ['alpha.test'] })
+    await gamma.rooms.choresDone()
+    await linked.deliver(gamma, alpha, roomId)
+    const last = await say(alpha, 'last')
+    await push(alpha, gamma, last)
+    await joinBob()
+    const meanwhile = await gamma.rooms.send({
+      roomId,
+      requester: carol,
+      txnId: 'meanwhile',
+      type: 'm.room.message',
+      content: { msgtype: 'm.text', body: 'meanwhile' },
+    })
+    // The other server does not know yet that we are in the room, and tells us nothing.
+    await push(gamma, beta, meanwhile)
+    await linked.deliver(alpha, gamma, roomId)
+    beta.test.clock.advance(5_000)
+    await beta.rooms.choresDone()
+    using view = await beta.rooms.open(roomId)
+    expect(view.latestOrder).toBe(2)
+    const { events } = await scrollUp()
+    expect(bodiesOf(events)).toEqual(['meanwhile', 'last', ...Array.from({ length: 30 }, (_, i) => `m${29 - i}`)])
+    expect(events[1]?.type).toBe('m.room.member')
+  })
+
   it('fills it for who reads forward, too', async () => {
     await joinBob()
     const before = await say(alpha, 'before')
@@ -255,6 +290,35 @@ describe('client-server-api §GET /context, /event, /timestamp_to_event, in hist
     await joinBob()
     expect((JSON.parse(await beta.rooms.readEvent(bob(), first)) as Shown).content.body).toBe('first')
     await expect(beta.rooms.readEvent(bob(), `$${'x'.repeat(43)}`)).rejects.toMatchObject({ status: 404 })
+  })
+
+  it('leaves an event that is still on its way here to come as news', async () => {
+    for (let i = 0; i < 5; i += 1) await say(alpha, `m${i}`)
+    await joinBob()
+    const coming = await say(alpha, 'coming')
+    await expect(beta.rooms.readEvent(bob(), coming)).rejects.toMatchObject({ status: 404 })
+    const heard: string[] = []
+    beta.rooms.onEvent(({ event }) => heard.push(event.eventId))
+    await push(alpha, beta, coming)
+    expect(heard).toEqual([coming])
+    using view = await beta.rooms.open(roomId)
+    expect((await view.find(coming))?.order).toBe(view.latestOrder)
+  })
+
+  it('finds the event of a time before it came into the room', async () => {
+    const sent: { id: string; ts: number }[] = []
+    for (let i = 0; i < 150; i += 1) {
+      alpha.test.clock.advance(60_000)
+      sent.push({ id: await say(alpha, `m${i}`), ts: alpha.test.clock.now() })
+    }
+    alpha.test.clock.advance(60_000)
+    await joinBob()
+    const { id, ts = 0 } = sent[7] ?? {}
+    const reader = bob()
+    expect(await beta.rooms.findEventByTime(reader, { ts: ts + 1, direction: 'backward' })).toEqual({ eventId: id, ts })
+    expect(await beta.rooms.findEventByTime(reader, { ts: ts - 1, direction: 'forward' })).toEqual({ eventId: id, ts })
+    const { events } = await scrollUp()
+    expect(events.map(({ event_id }) => event_id)).toEqual(ids(await ordered(alpha)).toReversed())
   })
 
   it('keeps from outsiders what it would have to fetch', async () => {

@@ -145,7 +145,7 @@ describe('server-server-api §Checks performed on receipt of a PDU, against serv
     const waits = await on(roomId, template, [`$${'o'.repeat(43)}`], { content: { body: 'of another' } })
     expect((await receive(roomId, waits, 'other.test')).outcome).toBe('waiting')
     // In the end they are given up.
-    for (let i = 0; i < 12; i += 1) {
+    for (let i = 0; i < 15; i += 1) {
       t.clock.advance(24 * 3_600_000)
       await t.rooms.choresDone()
     }

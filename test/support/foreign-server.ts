@@ -33,6 +33,8 @@ export interface ForeignServer extends AsyncDisposable {
   readonly asked: AskedOf[]
   /** Answers everything but its keys; 404 `M_UNRECOGNIZED` without it. */
   answer: (request: AskedOf, response: ServerResponse) => void | Promise<void>
+  /** Answers for its keys, instead of its document. */
+  answerKeys?: ForeignServer['answer'] | undefined
   /** The `Authorization` header of a request; `changes` are made after the signing. */
   authorization(request: SignedBy, changes?: Readonly<Record<string, string | undefined>>): string
 }
@@ -73,7 +75,8 @@ export async function startForeignServer(options: ForeignServerOptions): Promise
     const sni = (request.socket as unknown as { servername?: string | false }).servername ?? false
     const asked = { method, url, headers, sni, body: await text(request) }
     self.asked.push(asked)
-    if (url.startsWith('/_matrix/key/v2/server')) sendJson(response, 200, documentOf(self, now()))
+    if (self.answerKeys && url.startsWith('/_matrix/key/v2/')) await self.answerKeys(asked, response)
+    else if (url.startsWith('/_matrix/key/v2/server')) sendJson(response, 200, documentOf(self, now()))
     else await self.answer(asked, response)
   }
   await new Promise<void>((resolve) => server.listen(0, address, resolve))

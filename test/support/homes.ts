@@ -184,6 +184,9 @@ async function restartable(start: () => Promise<TestServer>, serverName: string,
     get complaints() {
       return running().complaints
     },
+    get faults() {
+      return running().faults
+    },
     get federationPort() {
       return federationPortOf(running())
     },

@@ -102,9 +102,12 @@ export async function startLinkedRooms(
           const answer = await whole(await forServers.readEventAuth({ server: asker, roomId, eventId }))
           return answer.auth_chain as Json[]
         }),
-      eventByTimestamp: async (server) => {
-        throw new RemoteError(server, 'unreachable', 'the test does not ask for it')
-      },
+      eventByTimestamp: (server, { roomId, ts, direction: to }) =>
+        ask(asker, server, async ({ forServers }) => {
+          const direction = to === 'f' ? 'forward' : 'backward'
+          const found = await forServers.findByTime({ server: asker, roomId, ts, direction })
+          return { eventId: found.eventId, originServerTs: found.ts }
+        }),
       makeMembership: (server, { kind, roomId, userId, versions }) =>
         ask(asker, server, async ({ forServers }) => {
           const membership = kind

@@ -41,6 +41,8 @@ export interface TestServer extends AsyncDisposable {
   claimCode(): string | null
   /** What was logged with `warn` or `error`. */
   readonly complaints: readonly LogFields[]
+  /** Those of them that were logged with `error`: faults of ours. */
+  readonly faults: readonly LogFields[]
   /** Calls without a token, or with the one given. */
   api(accessToken?: string): Api
   /** A new account with a device. The password is `password of <name>`. */
@@ -66,11 +68,12 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     dataDir,
   )
   const complaints: LogFields[] = []
+  const faults: LogFields[] = []
   const homeserver = await startHomeserver({
     config,
     clock: options.clock ?? systemClock,
     random: options.random ?? systemRandom,
-    logger: recordingLogger(complaints),
+    logger: recordingLogger(complaints, faults),
     ...(options.openStore && { openStore: options.openStore }),
     ...(options.names && { names: options.names }),
     pageFolder: options.pageFolder ?? join(dataDir, 'no page'),
@@ -88,6 +91,7 @@ export async function startTestServer(options: TestServerOptions = {}): Promise<
     ports: homeserver.listeners.map(({ port }) => port),
     claimCode: homeserver.claimCode,
     complaints,
+    faults,
     api: (accessToken) => createApi(baseUrl, accessToken),
     async register(name) {
       const reply = await anonymous.post('/_matrix/client/v3/register', {
@@ -119,10 +123,12 @@ function personFrom(baseUrl: string, { status, body }: ApiReply): Person {
   return { userId: user_id, deviceId: device_id, accessToken: access_token, api: createApi(baseUrl, access_token) }
 }
 
-function recordingLogger(complaints: LogFields[]): Logger {
+function recordingLogger(complaints: LogFields[], faults: LogFields[]): Logger {
   const nothing = (): void => {}
-  const keep = (fields: LogFields): void => {
+  const warn = (fields: LogFields): void => void complaints.push(fields)
+  const error = (fields: LogFields): void => {
     complaints.push(fields)
+    faults.push(fields)
   }
-  return { debug: nothing, info: nothing, warn: keep, error: keep }
+  return { debug: nothing, info: nothing, warn, error }
 }

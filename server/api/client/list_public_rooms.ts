@@ -4,17 +4,18 @@ import {
   queryPublicRooms,
   setRoomVisibilityOnDirectory,
 } from '../../../shared/api/client/list_public_rooms.ts'
-import { notFound } from '../../../shared/matrix/errors.ts'
 import { requireNotSuspended } from '../../accounts/index.ts'
 import { type Route, route } from '../../http/route.ts'
 import type { DirectoryPage, DirectoryWish, Rooms } from '../../rooms/index.ts'
 
-type Used = 'listPublished' | 'isPublished' | 'setPublished'
+type Used = 'listPublished' | 'listPublishedElsewhere' | 'isPublished' | 'setPublished'
 
 export function listPublicRoomsRoutes(rooms: Pick<Rooms, Used>, serverName: string): readonly Route[] {
   async function list(server: string | undefined, wish: DirectoryWish) {
-    if (server !== undefined && server !== serverName) throw notFound('The directory of that server cannot be reached')
-    const page: DirectoryPage = await rooms.listPublished(wish)
+    const isOurs = server === undefined || server === serverName
+    const page: DirectoryPage = isOurs
+      ? await rooms.listPublished(wish)
+      : await rooms.listPublishedElsewhere(server, wish)
     return { ...page, chunk: [...page.chunk] }
   }
 

@@ -5,7 +5,14 @@ import {
   setProfileField,
 } from '../../../shared/api/client/profile.ts'
 import { forbidden, missingParam } from '../../../shared/matrix/errors.ts'
-import { type Accounts, type Requester, requireNotSuspended, requireProfileKey } from '../../accounts/index.ts'
+import { serverNameOf } from '../../../shared/matrix/identifiers.ts'
+import {
+  type Accounts,
+  type RemoteProfiles,
+  type Requester,
+  requireNotSuspended,
+  requireProfileKey,
+} from '../../accounts/index.ts'
 import { type Route, route } from '../../http/route.ts'
 
 function requireMayChange(requester: Requester, userId: string): void {
@@ -13,7 +20,8 @@ function requireMayChange(requester: Requester, userId: string): void {
   requireNotSuspended(requester)
 }
 
-export const profileRoutes = (accounts: Accounts): readonly Route[] => [
+/** @param remote profiles of users of other servers than `home` */
+export const profileRoutes = (accounts: Accounts, remote: RemoteProfiles, home: string): readonly Route[] => [
   route(setProfileField, async ({ path, body, requester }) => {
     requireMayChange(requester, path.userId)
     requireProfileKey(path.keyName)
@@ -23,8 +31,10 @@ export const profileRoutes = (accounts: Accounts): readonly Route[] => [
     return {}
   }),
 
-  route(getProfileField, async ({ path }) => ({
-    [path.keyName]: await accounts.getProfileField(path.userId, path.keyName),
+  route(getProfileField, async ({ path: { userId, keyName } }) => ({
+    [keyName]: await (serverNameOf(userId) === home
+      ? accounts.getProfileField(userId, keyName)
+      : remote.getField(userId, keyName)),
   })),
 
   route(deleteProfileField, async ({ path, requester }) => {
@@ -33,5 +43,7 @@ export const profileRoutes = (accounts: Accounts): readonly Route[] => [
     return {}
   }),
 
-  route(getUserProfile, async ({ path }) => accounts.getProfile(path.userId)),
+  route(getUserProfile, async ({ path: { userId } }) =>
+    serverNameOf(userId) === home ? accounts.getProfile(userId) : remote.get(userId),
+  ),
 ]

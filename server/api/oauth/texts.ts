@@ -209,7 +209,8 @@ const de: Table = {
   deactivateTitle: 'Dein Konto löschen?',
   deactivateHint:
     'Das lässt sich nicht rückgängig machen. Du verlässt alle Räume, alle Geräte werden abgemeldet, und niemand kann deinen Namen je wieder verwenden.',
-  erase: 'Meine Bilder und Dateien entfernen und meine Nachrichten so weit wie möglich vor Leuten verbergen, die später dazukommen',
+  erase:
+    'Meine Bilder und Dateien entfernen und meine Nachrichten so weit wie möglich vor Leuten verbergen, die später dazukommen',
   deactivated: 'Dein Konto ist gelöscht.',
   reset: 'Verschlüsselungsidentität zurücksetzen',
   resetTitle: 'Deine Verschlüsselungsidentität zurücksetzen?',

@@ -35,7 +35,8 @@ export function readDevice(
   if (!isRemoteDeviceId(deviceId) || !isJsonObject(keys)) return undefined
   if (keys.user_id !== userId || keys.device_id !== deviceId) return undefined
   const { unsigned: _, ...signed } = keys
-  if (!Array.isArray(signed.algorithms) || !isJsonObject(signed.keys) || !isJsonObject(signed.signatures)) return undefined
+  if (!Array.isArray(signed.algorithms) || !isJsonObject(signed.keys) || !isJsonObject(signed.signatures))
+    return undefined
   if (!Object.values(signed.keys).every((key) => typeof key === 'string')) return undefined
   const json = boundedJson(signed)
   if (json === undefined) return undefined

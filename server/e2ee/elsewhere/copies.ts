@@ -73,9 +73,14 @@ export class Copies {
     return (await this.#store.home.range(remoteListRows, { index: 'userId' })).map(({ userId }) => userId)
   }
 
-  /** Puts a whole list in the place of what was there. Our users hear of it if that was another. */
-  async replace(userId: string, { streamId, devices, masterKey, selfSigningKey }: RemoteList): Promise<void> {
-    await this.#alone(userId, async () => {
+  /**
+   * Puts a whole list in the place of what was there. Our users hear of it if that was another.
+   * @param isCurrent whether no update has come since the list was asked for
+   * @returns whether it was put there
+   */
+  async replace(userId: string, fetched: RemoteList, isCurrent: () => boolean): Promise<boolean> {
+    const { streamId, devices, masterKey, selfSigningKey } = fetched
+    return this.#alone(userId, async () => {
       const before = await this.#list(userId)
       const old = new Map((await this.#devices(userId)).map((row) => [row.id, row]))
       const rows = devices.map((device) => deviceRow(userId, device))
@@ -95,12 +100,14 @@ export class Copies {
         selfSigningKey,
         fetchedTs: this.#clock.now(),
       }
+      if (!isCurrent()) return false
       await this.#commit(userId, isOther, () => [
         put(remoteListRows, list),
         ...[...old.keys()].map((id) => remove(remoteDeviceRows, id)),
         ...rows.map((row) => put(remoteDeviceRows, row)),
         ...surplus,
       ])
+      return true
     })
   }
 
@@ -128,18 +135,19 @@ export class Copies {
     })
   }
 
-  /** @param read makes the new keys from the master key that is known */
+  /** @param read makes the keys that are new from the master key that is known; `undefined`: none that could be believed */
   async updateSigningKeys(
     userId: string,
-    read: (knownMaster: string | null) => RemoteSigningKeys | undefined,
+    read: (knownMaster: string | null) => Partial<RemoteSigningKeys> | undefined,
   ): Promise<UpdateOutcome> {
     return this.#alone(userId, async () => {
       const list = await this.#list(userId)
       if (!list) return 'none'
       const keys = read(list.masterKey)
       if (!keys) return 'known'
-      if (keys.masterKey === list.masterKey && keys.selfSigningKey === list.selfSigningKey) return 'known'
-      await this.#commit(userId, true, () => [put(remoteListRows, { ...list, ...keys })])
+      const updated = { ...list, ...keys }
+      if (updated.masterKey === list.masterKey && updated.selfSigningKey === list.selfSigningKey) return 'known'
+      await this.#commit(userId, true, () => [put(remoteListRows, updated)])
       return 'applied'
     })
   }

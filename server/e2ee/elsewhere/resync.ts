@@ -1,9 +1,10 @@
+import type { ReplyOf } from '../../../shared/api/endpoint.ts'
 import { getUserDevices } from '../../../shared/api/federation/user_devices.ts'
 import { serverNameOf } from '../../../shared/matrix/identifiers.ts'
 import { AtMost, type FederationClient, RemoteRefusal } from '../../federation/index.ts'
 import { RemoteError } from '../../net/index.ts'
 import type { Environment } from '../../observe/environment.ts'
-import type { ReplyOf } from '../../../shared/api/endpoint.ts'
+import type { Json } from '../../protocol/pdu.ts'
 import { MAX_DEVICES, readDevice, readSigningKeys, streamIdOf } from './check-keys.ts'
 import type { Copies, RemoteList } from './copies.ts'
 import type { Neighbours } from './neighbours.ts'
@@ -103,25 +104,24 @@ export class Resync implements AsyncDisposable {
   }
 
   async #fetch(userId: string): Promise<void> {
-    for (let round = 1; ; round++) {
+    const server = serverNameOf(userId)
+    for (let round = 1; round <= MAX_ROUNDS; round++) {
       const running = this.#running.get(userId)
       if (running) running.hasChanged = false
-      const reply = await this.#client.call(serverNameOf(userId), getUserDevices, {
+      const reply = await this.#client.call(server, getUserDevices, {
         path: { userId },
         timeoutMs: TIMEOUT_MS,
         maxBytes: MAX_BYTES,
         signal: this.#closing.signal,
       })
       const list = readList(userId, reply)
-      if (running?.hasChanged && round < MAX_ROUNDS) continue
       this.#fetched += 1
-      await this.#copies.replace(userId, list)
+      if (!(await this.#copies.replace(userId, list, () => !running?.hasChanged))) continue
       // Whoever went while the list was fetched is not followed.
-      if (!(await this.#neighbours.near(serverNameOf(userId), new Set([userId]))).has(userId)) {
-        await this.#copies.forget(userId)
-      }
+      if (!(await this.#neighbours.near(server, new Set([userId]))).has(userId)) await this.#copies.forget(userId)
       return
     }
+    throw new RemoteError(server, 'badAnswer', 'a list of devices changes faster than it can be fetched')
   }
 
   #failed(userId: string, error: unknown): void {
@@ -129,20 +129,29 @@ export class Resync implements AsyncDisposable {
     if (!(error instanceof RemoteError || error instanceof RemoteRefusal)) {
       this.#environment.logger.error({ event: 'e2ee.device-list-not-fetched', userId, error })
     }
+    if (error instanceof RemoteRefusal && error.status < 500 && error.status !== 429) {
+      // It gives no such lists, or not this one: clients then get what it answers to each query.
+      this.#retries.delete(userId)
+      this.#guard(userId, this.#copies.forget(userId))
+      return
+    }
     const failures = (this.#retries.get(userId)?.failures ?? 0) + 1
     const { clock, random } = this.#environment
-    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** Math.min(failures - 1, 20), LAST_DELAY_MS) * (1 + random.number() / 5)
-    const cancel = clock.after(delayMs, () => void this.#tryAgain(userId))
+    const delayMs =
+      Math.min(FIRST_DELAY_MS * 2 ** Math.min(failures - 1, 20), LAST_DELAY_MS) * (1 + random.number() / 5)
+    const cancel = clock.after(delayMs, () => this.#guard(userId, this.#tryAgain(userId)))
     this.#retries.set(userId, { failures, cancel })
   }
 
   async #tryAgain(userId: string): Promise<void> {
-    try {
-      if (await this.#copies.isStale(userId)) this.soon(userId)
-      else this.#retries.delete(userId)
-    } catch (error) {
-      this.#failed(userId, error)
-    }
+    if (await this.#copies.isStale(userId)) this.soon(userId)
+    else this.#retries.delete(userId)
+  }
+
+  #guard(userId: string, work: Promise<void>): void {
+    work.catch((error: unknown) => {
+      this.#environment.logger.error({ event: 'e2ee.device-list-not-fetched', userId, error })
+    })
   }
 }
 
@@ -157,6 +166,9 @@ function readList(userId: string, reply: ReplyOf<typeof getUserDevices>): Remote
     return readDevice(userId, { deviceId, keys, name }) ?? []
   })
   const byId = new Map(devices.map((device) => [device.deviceId, device]))
-  const keys = readSigningKeys(userId, { master: reply.master_key, selfSigning: reply.self_signing_key })
+  const keys = readSigningKeys(userId, {
+    master: reply.master_key as Json,
+    selfSigning: reply.self_signing_key as Json,
+  })
   return { streamId, devices: [...byId.values()], ...keys }
 }

@@ -44,7 +44,7 @@ export class History {
   /** By room and gap: requests that are under way, for whoever else wants the same. */
   readonly #running = new Map<string, Promise<boolean>>()
   readonly #pauses = new Map<string, Pause>()
-  #isClosed = false
+  readonly #closing = new AbortController()
 
   constructor(core: RoomsCore, rooms: OpenRooms) {
     this.#core = core
@@ -59,7 +59,7 @@ export class History {
   async fill(roomId: string, order: number): Promise<boolean> {
     using held = await this.#rooms.hold(roomId)
     const gap = held && openGapBelow(held.room.visible.gaps, order)
-    if (!gap || !this.#core.peers || this.#isClosed) return false
+    if (!gap || !this.#core.peers || this.#closing.signal.aborted) return false
     return this.#once(JSON.stringify([roomId, gap.top]), () => this.#fill(roomId, gap))
   }
 
@@ -68,7 +68,7 @@ export class History {
    * @returns whether it is in the timeline now
    */
   async fetchEvent(roomId: string, eventId: string): Promise<boolean> {
-    if (!this.#core.peers || this.#isClosed) return false
+    if (!this.#core.peers || this.#closing.signal.aborted) return false
     return this.#once(JSON.stringify([roomId, eventId]), () => this.#fetchEvent(roomId, eventId))
   }
 
@@ -89,7 +89,7 @@ export class History {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     await this.settled()
   }
 
@@ -117,7 +117,7 @@ export class History {
   }
 
   #inquire(room: OpenRoom): Inquiry {
-    return new Inquiry(this.#core, serversToAsk(this.#core, room, [], MAX_ASKED), INQUIRY_MS)
+    return new Inquiry(this.#core, serversToAsk(this.#core, room, [], MAX_ASKED), INQUIRY_MS, this.#closing.signal)
   }
 
   async #fill(roomId: string, gap: Gap): Promise<boolean> {
@@ -129,7 +129,7 @@ export class History {
     let answers = 0
     for (const server of inquiry.servers) {
       if (inquiry.isOver) return false
-      const one = new Inquiry(this.#core, [server], INQUIRY_MS)
+      const one = new Inquiry(this.#core, [server], INQUIRY_MS, this.#closing.signal)
       const got = await one.first((peers) => peers.backfill(server, { roomId, from, limit: PER_REQUEST }))
       if (got) answers += 1
       if (got && (await this.#take(room, gap, got.answer.slice(0, PER_REQUEST), server))) return true
@@ -147,7 +147,7 @@ export class History {
     const isPlaced = await placedAmong(room, given, gap.missing)
     const stretch = stretchOf(given, unsigned, gap.missing, isPlaced, MAX_EDGES)
     if (stretch.events.length === 0) return false
-    const inquiry = new Inquiry(this.#core, serversToAsk(this.#core, room, [from], MAX_ASKED), INQUIRY_MS)
+    const inquiry = new Inquiry(this.#core, serversToAsk(this.#core, room, [from], MAX_ASKED), INQUIRY_MS, this.#closing.signal)
     const states = await this.#statesAt(room, stretch, inquiry)
     await this.#authorize(room, stretch, inquiry)
     return this.#place(room, gap, stretch.events, states)

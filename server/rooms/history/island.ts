@@ -8,8 +8,8 @@ import { gapAtDepth } from './gap-at-depth.ts'
 const MIN_PARTED = 1_000
 
 /**
- * Where a single event of a room's past goes: into the gap that it must be from by its depth, which it parts in two. Only within
- * `room.enter`.
+ * Where a single event of a room's past goes: into the gap that lacks it, or that it must be from by its depth, and that it
+ * parts in two. Only within `room.enter`.
  *
  * @param missing those of its previous events that are not known
  * @returns its order and the room's gaps then; `undefined` where there is no place for it
@@ -21,7 +21,10 @@ export async function islandFor(
 ): Promise<{ readonly order: number; readonly gaps: readonly Gap[] } | undefined> {
   const { gaps } = room.head
   if (!hasPlaceForGap(gaps)) return undefined
-  const gap = (await gapAtDepth(room, depthOf(event.pdu))) ?? gaps.at(-1)
+  // What is at least as deep as all that lies above the gaps is on its way here: it must come as news, so that clients hear of it.
+  const gap =
+    gaps.find(({ missing: awaited }) => awaited.includes(event.eventId)) ??
+    (await gapAtDepth(room, depthOf(event.pdu) + 1))
   if (!gap) return undefined
   const { floor, next } = gap
   if (floor !== null && next - floor < MIN_PARTED) return undefined

@@ -61,7 +61,19 @@ export async function acceptWithState(
   const { durable } = await stageEvent(
     core,
     room,
-    { event, json: keptJson(event), before, judgement, outlier, missing, missingFrom, behind, startsAnew, isRelayed, isHandedOver },
+    {
+      event,
+      json: keptJson(event),
+      before,
+      judgement,
+      outlier,
+      missing,
+      missingFrom,
+      behind,
+      startsAnew,
+      isRelayed,
+      isHandedOver,
+    },
     accompanying,
   )
   if (judgement.outcome !== 'accepted') {

@@ -43,7 +43,7 @@ export class Inbound {
   readonly #slots = new Slots(MAX_FETCHING, MAX_FETCHING_FOR_SERVER)
   /** Rooms in which something waits. They are held open. */
   readonly #lines = new Map<string, Promise<Line>>()
-  #isClosed = false
+  readonly #closing = new AbortController()
 
   constructor(core: RoomsCore, rooms: OpenRooms) {
     this.#core = core
@@ -53,7 +53,7 @@ export class Inbound {
   /** Goes on with what a stop has interrupted. */
   async resume(): Promise<void> {
     for (const { roomId } of await this.#core.store.home.range(waitingRooms, { index: 'roomId' })) {
-      if (this.#isClosed) return
+      if (this.#closing.signal.aborted) return
       const line = await this.#lineOf(roomId)
       if (line) this.#start(roomId, line)
     }
@@ -112,7 +112,7 @@ export class Inbound {
   }
 
   async close(): Promise<void> {
-    this.#isClosed = true
+    this.#closing.abort()
     await this.settled()
     for (const opening of this.#lines.values()) this.#end(await opening)
     this.#lines.clear()
@@ -120,7 +120,7 @@ export class Inbound {
 
   #lineOf(roomId: string): Promise<Line | undefined> {
     const known = this.#lines.get(roomId)
-    if (known || this.#isClosed) return known ?? Promise.resolve(undefined)
+    if (known || this.#closing.signal.aborted) return known ?? Promise.resolve(undefined)
     const opening = this.#openLine(roomId)
     this.#lines.set(roomId, opening)
     opening.catch(() => this.#lines.delete(roomId))
@@ -132,7 +132,7 @@ export class Inbound {
     if (!held) throw notFound('This server does not know the room')
     const release = held.room.hold()
     try {
-      const waiting = await WaitingEvents.open(this.#core, held.room, this.#slots)
+      const waiting = await WaitingEvents.open(this.#core, held.room, this.#slots, this.#closing.signal)
       return { waiting, release, running: undefined, isWantedAgain: false, stopTimer: undefined, isEnded: false }
     } catch (error) {
       release()
@@ -150,11 +150,11 @@ export class Inbound {
 
   #start(roomId: string, line: Line): void {
     line.isWantedAgain = true
-    if (line.running || line.isEnded || this.#isClosed) return
+    if (line.running || line.isEnded || this.#closing.signal.aborted) return
     line.stopTimer?.()
     line.running = this.#run(roomId, line).finally(() => {
       line.running = undefined
-      if (this.#isClosed) return
+      if (this.#closing.signal.aborted) return
       // It may have been wanted while the last run was ending.
       if (line.isWantedAgain) this.#start(roomId, line)
       else this.#rest(roomId, line)
@@ -163,9 +163,9 @@ export class Inbound {
 
   async #run(roomId: string, line: Line): Promise<void> {
     try {
-      while (line.isWantedAgain && !this.#isClosed) {
+      while (line.isWantedAgain && !this.#closing.signal.aborted) {
         line.isWantedAgain = false
-        await line.waiting.work(() => this.#isClosed)
+        await line.waiting.work()
       }
     } catch (error) {
       // Nothing is lost: the events are on disk, and it is tried again in a while.

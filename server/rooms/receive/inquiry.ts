@@ -17,16 +17,21 @@ export class Inquiry {
   readonly servers: readonly string[]
   readonly #core: RoomsCore
   readonly #until: number
+  readonly #signal: AbortSignal
 
-  /** @param forMs after so long no further request is begun */
-  constructor(core: RoomsCore, servers: readonly string[], forMs: number) {
+  /**
+   * @param forMs after so long no further request is begun
+   * @param signal ends it at once, where nobody wants to know any more
+   */
+  constructor(core: RoomsCore, servers: readonly string[], forMs: number, signal: AbortSignal = NEVER) {
     this.#core = core
+    this.#signal = signal
     this.servers = core.peers ? servers : []
     this.#until = core.environment.clock.now() + forMs
   }
 
   get isOver(): boolean {
-    return this.#core.environment.clock.now() >= this.#until
+    return this.#signal.aborted || this.#core.environment.clock.now() >= this.#until
   }
 
   /**
@@ -43,7 +48,8 @@ export class Inquiry {
     for (const server of this.servers) {
       if (this.isOver) return undefined
       try {
-        const answer = await question(peers, server)
+        const answer = await orAborted(question(peers, server), this.#signal)
+        if (answer === ABORTED) return undefined
         if (isGood(answer)) return { answer, server }
       } catch (error) {
         if (!(error instanceof RemoteError) && !(error instanceof RemoteRefusal)) throw error
@@ -66,6 +72,22 @@ export class Inquiry {
     }
     await Promise.all(Array.from({ length: Math.min(PARALLEL, eventIds.length) }, askInTurn))
     return found
+  }
+}
+
+const ABORTED = Symbol('aborted')
+const NEVER = new AbortController().signal
+
+async function orAborted<T>(work: Promise<T>, signal: AbortSignal): Promise<T | typeof ABORTED> {
+  const { promise, resolve } = Promise.withResolvers<typeof ABORTED>()
+  const stop = () => resolve(ABORTED)
+  signal.addEventListener('abort', stop)
+  // Nobody may be left to hear of its failure.
+  work.catch(() => undefined)
+  try {
+    return await Promise.race([work, promise])
+  } finally {
+    signal.removeEventListener('abort', stop)
   }
 }
 

@@ -21,11 +21,12 @@ const MAX_WAITING_OF_SERVER = 250
 /** Servers that are asked for what one event lacks, and for how long. */
 const MAX_ASKED = 4
 const INQUIRY_MS = 60_000
-const FIRST_RETRY_MS = 30_000
+/** Mostly the other server has not heard yet that we are in the room. */
+const FIRST_RETRY_MS = 5_000
 /** Sent again after so long, an event is tried again at once. */
 const MIN_RETRY_MS = 5_000
-/** After so many tries, about two hours, the event is given up: what comes after it will bring it back. */
-const MAX_TRIES = 9
+/** After so many tries, about three hours, the event is given up: what comes after it will bring it back. */
+const MAX_TRIES = 12
 
 interface Entry {
   readonly event: IdentifiedPdu
@@ -41,6 +42,7 @@ export class WaitingEvents {
   readonly #core: RoomsCore
   readonly #room: OpenRoom
   readonly #slots: Slots
+  readonly #closing: AbortSignal
   /** Oldest first. */
   readonly #entries = new Map<string, Entry>()
   readonly #waiters = new Map<string, Waiter[]>()
@@ -49,14 +51,16 @@ export class WaitingEvents {
   /** Events that came since they were last gone through; `undefined`: whichever may have. */
   #news: Set<string> | undefined
 
-  private constructor(core: RoomsCore, room: OpenRoom, slots: Slots) {
+  private constructor(core: RoomsCore, room: OpenRoom, slots: Slots, closing: AbortSignal) {
+    this.#closing = closing
     this.#core = core
     this.#room = room
     this.#slots = slots
   }
 
-  static async open(core: RoomsCore, room: OpenRoom, slots: Slots): Promise<WaitingEvents> {
-    const waiting = new WaitingEvents(core, room, slots)
+  /** @param closing ends what is being fetched; the events wait for the next start */
+  static async open(core: RoomsCore, room: OpenRoom, slots: Slots, closing: AbortSignal): Promise<WaitingEvents> {
+    const waiting = new WaitingEvents(core, room, slots, closing)
     for (const row of await room.lease.range(waitingEvents, { index: 'receivedTs' })) {
       // It was verified before it was put aside.
       const event = { eventId: row.eventId, pdu: parseJson(row.json) as unknown as Pdu }
@@ -127,12 +131,12 @@ export class WaitingEvents {
   }
 
   /** Goes through all of them until there is nothing more to be done for now. Not to be called again before it is over. */
-  async work(isClosed: () => boolean): Promise<void> {
+  async work(): Promise<void> {
     let news = this.#takeNews()
-    for (let isMoving = true; isMoving && !isClosed(); ) {
+    for (let isMoving = true; isMoving && !this.#closing.aborted; ) {
       isMoving = false
       for (const entry of [...this.#entries.values()]) {
-        if (isClosed()) return
+        if (this.#closing.aborted) return
         if (await this.#tryOne(entry, news)) isMoving = true
       }
       news = undefined
@@ -182,6 +186,7 @@ export class WaitingEvents {
       this.#tell(eventId, kept)
       return true
     }
+    if (this.#closing.aborted) return false
     const { previous, auth } = await missingOf(room, event.pdu)
     const missing = [...auth, ...previous]
     if (isDue) await this.#putOff(entry, missing)
@@ -208,7 +213,7 @@ export class WaitingEvents {
     return this.#slots.use(row.from, async () => {
       const servers = serversToAsk(this.#core, this.#room, [row.from, serverNameOf(event.pdu.sender)], MAX_ASKED)
       if (servers.length === 0) return undefined
-      const inquiry = new Inquiry(this.#core, servers, INQUIRY_MS)
+      const inquiry = new Inquiry(this.#core, servers, INQUIRY_MS, this.#closing)
       return acceptWithFetching(this.#core, this.#room, event, inquiry, { ops })
     })
   }

@@ -18,8 +18,9 @@ export const getUserDevices = endpoint({
     stream_id: Type.Integer(),
     /** A device that is not as it should be is left out by whoever reads it. */
     devices: Type.Array(AnyObject),
-    master_key: Type.Optional(AnyObject),
-    self_signing_key: Type.Optional(AnyObject),
+    /** Objects; Synapse answers `null` where there is none. */
+    master_key: Type.Optional(Type.Unknown()),
+    self_signing_key: Type.Optional(Type.Unknown()),
   }),
   errors: {},
 })
