@@ -122,6 +122,8 @@ export async function connectFederation(slices: Connected): Promise<readonly Rou
   owned.defer(federation.backoff.onBack(e2ee.elsewhere.heardFrom))
   await e2ee.elsewhere.begin()
 
+  // Before all else: whatever waits for another server would hold up the stop.
+  owned.use(federation)
   return routes
 }
 

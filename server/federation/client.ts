@@ -29,10 +29,15 @@ export function createFederationClient(parts: {
   readonly backoff: Backoff
   /** Whether this home has nothing to do with a server. */
   readonly isBlocked: (serverName: string) => boolean
+  /** Ends all requests, and has none begun, where the server stops: none of them is worth waiting for then. */
+  readonly closing: AbortSignal
 }): FederationClient {
-  const { environment, backoff, resolveName } = parts
+  const { environment, backoff, resolveName, closing } = parts
+  const isGivenUp = ({ signal }: { readonly signal?: AbortSignal }): boolean =>
+    closing.aborted || signal?.aborted === true
 
   function requireMayCall(destination: string, evenIfBackedOff: boolean | undefined): void {
+    if (closing.aborted) throw new RemoteError(destination, 'unreachable', 'this server is stopping')
     if (destination === environment.serverName) throw new RemoteError(destination, 'refused', 'that is this server')
     if (parts.isBlocked(destination)) throw new RemoteError(destination, 'refused', 'this home has blocked it')
     if (!evenIfBackedOff && backoff.retryTs(destination) !== undefined) {
@@ -48,9 +53,11 @@ export function createFederationClient(parts: {
     requireMayCall(destination, call.evenIfBackedOff)
     const { clock } = environment
     const deadlineTs = clock.now() + (call.timeoutMs ?? DEFAULT_TIMEOUT_MS)
-    const send = sender(parts, destination, endpoint, call)
+    const signal = call.signal ? AbortSignal.any([closing, call.signal]) : closing
+    const send = sender(parts, destination, endpoint, { ...call, signal })
     try {
-      const answer = await tryTargets(destination, await resolveName(destination), (target) =>
+      const targets = await unlessAborted(resolveName(destination), signal, destination)
+      const answer = await tryTargets(destination, targets, (target) =>
         send(target, Math.max(1, deadlineTs - clock.now())),
       )
       if (answer.status < 400) {
@@ -60,7 +67,7 @@ export function createFederationClient(parts: {
       throw await refusalOf(destination, answer)
     } catch (error) {
       if (error instanceof RemoteRefusal) backoff.heardFrom(destination)
-      else if (!call.signal?.aborted && isFailureToReach(error)) {
+      else if (!isGivenUp(call) && isFailureToReach(error)) {
         backoff.failed(destination)
         resolveName.forget(destination)
       }
@@ -78,7 +85,7 @@ export function createFederationClient(parts: {
         throw new RemoteError(destination, 'badAnswer', `it answered ${answer.status}`)
       }
       const value = await readJson(destination, answer.body).catch((error: unknown) => {
-        if (!call.signal?.aborted && isFailureToReach(error)) backoff.failed(destination)
+        if (!isGivenUp(call) && isFailureToReach(error)) backoff.failed(destination)
         throw named(destination, error)
       })
       if (!passes(endpoint.reply as TSchema, value)) {
@@ -91,6 +98,16 @@ export function createFederationClient(parts: {
       return value as ReplyOf<typeof endpoint>
     },
   }
+}
+
+/** Name servers know of no signal: what they say after it is not waited for. */
+function unlessAborted<T>(work: Promise<T>, signal: AbortSignal, destination: string): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const giveUp = () => reject(new RemoteError(destination, 'unreachable', 'nobody waits for it any more'))
+    if (signal.aborted) giveUp()
+    signal.addEventListener('abort', giveUp, { once: true })
+    work.then(resolve, reject).finally(() => signal.removeEventListener('abort', giveUp))
+  })
 }
 
 /** @returns sends the request to one target */

@@ -73,8 +73,8 @@ export interface Doorkeeper {
 export interface ServerKeys {
   /**
    * Keys that these events' signatures are to be checked with, ours among them; what cannot be had is left out.
-   * @param vouchers servers to ask for keys of servers that are gone: they are taken at their word for these events alone, so
-   *   name only such as are trusted with the room's past anyway (the one that a join goes by)
+   * @param vouchers servers to ask for keys of servers that are gone and whose keys were never known: they are taken at their
+   *   word for these events alone, so name only such as are trusted with the room's past anyway (the one that a join goes by)
    */
   keysFor(pdus: readonly Pdu[], rules: RoomVersionRules, vouchers?: readonly string[]): Promise<KeyLookup>
 }

@@ -16,8 +16,8 @@ import { askToSign } from './policy-server-calls.ts'
 import { createResolveName, type LookupSrv } from './resolve-name.ts'
 import { createWellKnownServers } from './well-known.ts'
 
-/** The way to other servers and back. */
-export interface Federation {
+/** The way to other servers and back. Disposing of it ends what other servers are asked at once, whoever waits for it. */
+export interface Federation extends Disposable {
   readonly client: FederationClient
   readonly keys: KeyRing
   readonly peers: Peers
@@ -49,7 +49,16 @@ export async function createFederation(parts: {
   const wellKnown = createWellKnownServers({ clock, random, outbound })
   const resolveName = createResolveName({ clock, random, wellKnown, lookupSrv })
   const { signingKey } = own
-  const client = createFederationClient({ environment, signingKey, outbound, resolveName, backoff, isBlocked })
+  const closing = new AbortController()
+  const client = createFederationClient({
+    environment,
+    signingKey,
+    outbound,
+    resolveName,
+    backoff,
+    isBlocked,
+    closing: closing.signal,
+  })
   const keys = createKeyRing({ environment, store, client, own, keyServers })
   const outbox = createOutbox({ environment, store, client, backoff, isBlocked })
   const heardFrom = (server: string): void => {
@@ -66,5 +75,6 @@ export async function createFederation(parts: {
     backoff,
     blockedServers,
     outbox,
+    [Symbol.dispose]: () => closing.abort(),
   }
 }

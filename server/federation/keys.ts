@@ -193,12 +193,14 @@ export function createKeyRing(parts: {
       const needs = needsOf(pdus, rules, ownName)
       const found = await satisfy(needs)
       const vouched = new Map<string, ReadonlyMap<string, VerifyKey>>()
+      // What a server has said itself, now or before, is all there is to its keys: nobody can add one to them.
+      const silent = openOf(needs, found).filter(({ serverName }) => !found.has(serverName))
       for (const notary of vouchers) {
-        const open = openOf(needs, found).filter(({ serverName }) => !vouched.has(serverName) && serverName !== notary)
+        const open = silent.filter(({ serverName }) => !vouched.has(serverName) && serverName !== notary)
         if (open.length === 0) break
         if (notary === ownName) continue
         for (const { serverName, keys } of await queryNotary(environment, client, { notary, servers: open })) {
-          vouched.set(serverName, new Map([...keys, ...(found.get(serverName)?.keys ?? [])]))
+          vouched.set(serverName, keys)
         }
       }
       return (serverName, keyId) =>

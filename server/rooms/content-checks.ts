@@ -3,6 +3,7 @@ import { isRoomAlias, isServerName, isUserId, serverNameOf } from '../../shared/
 import { isJsonObject } from '../protocol/json.ts'
 import type { Json, JsonObject } from '../protocol/pdu.ts'
 import type { RoomsCore } from './core.ts'
+import { listedAliases } from './elsewhere/aliases.ts'
 import type { OpenRoom } from './open-room.ts'
 import { isServerAllowed } from './server-acl.ts'
 import { aliases } from './store.ts'
@@ -30,9 +31,15 @@ const MAX_ALIASES = 100
 
 /**
  * Refuses state that would do harm, or that nobody could make sense of, before it becomes an event. Auth rules come after it.
+ * @param leadingHere aliases of other servers that are known to lead to the room
  * @throws MatrixError 400 M_BAD_JSON, M_INVALID_PARAM, M_BAD_ALIAS
  */
-export async function checkStateContent(core: RoomsCore, room: OpenRoom, setting: Setting): Promise<void> {
+export async function checkStateContent(
+  core: RoomsCore,
+  room: OpenRoom,
+  setting: Setting,
+  leadingHere: ReadonlySet<string> = new Set(),
+): Promise<void> {
   const { type, stateKey, content } = setting
   checkMessageContent(setting)
   switch (type) {
@@ -71,7 +78,7 @@ export async function checkStateContent(core: RoomsCore, room: OpenRoom, setting
       if (stateKey === '') checkPolicy(content)
       break
     case 'm.room.canonical_alias':
-      if (stateKey === '') await checkCanonicalAlias(core, room, content)
+      if (stateKey === '') await checkCanonicalAlias(core, room, content, leadingHere)
       break
   }
 }
@@ -155,7 +162,12 @@ function checkServerAcl(core: RoomsCore, content: JsonObject): void {
 }
 
 /** New aliases must be well-formed and lead here; those that were there before may stay. Spec: §m.room.canonical_alias. */
-async function checkCanonicalAlias(core: RoomsCore, room: OpenRoom, content: JsonObject): Promise<void> {
+async function checkCanonicalAlias(
+  core: RoomsCore,
+  room: OpenRoom,
+  content: JsonObject,
+  leadingHere: ReadonlySet<string>,
+): Promise<void> {
   const before = new Set(listedAliases(room.head.state.get('m.room.canonical_alias')?.pdu.content ?? {}))
   const { alias, alt_aliases: others } = content
   if (alias !== undefined && alias !== null && typeof alias !== 'string') throw badJson('alias is not a string')
@@ -168,18 +180,9 @@ async function checkCanonicalAlias(core: RoomsCore, room: OpenRoom, content: Jso
   for (const listed of added) if (!isRoomAlias(listed)) throw invalidParam(`${listed} is not a room alias`)
   for (const listed of added) {
     const isOurs = serverNameOf(listed) === core.environment.serverName
-    const roomId = isOurs
-      ? (await core.store.home.get(aliases, listed))?.roomId
-      : (await core.peers?.resolveAlias(listed))?.roomId
-    if (roomId !== room.roomId) {
-      throw new MatrixError('M_BAD_ALIAS', 400, `${listed} does not point to this room`)
-    }
+    const leadsHere = isOurs
+      ? (await core.store.home.get(aliases, listed))?.roomId === room.roomId
+      : leadingHere.has(listed)
+    if (!leadsHere) throw new MatrixError('M_BAD_ALIAS', 400, `${listed} does not point to this room`)
   }
-}
-
-function listedAliases(content: JsonObject): readonly string[] {
-  const { alias, alt_aliases: others } = content
-  const listed = Array.isArray(others) ? others.filter((other) => typeof other === 'string') : []
-  if (typeof alias === 'string' && alias !== '') listed.push(alias)
-  return listed
 }

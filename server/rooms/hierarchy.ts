@@ -8,7 +8,8 @@ import type { RemoteSummary } from './elsewhere/summaries.ts'
 import type { KeptEvent } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
-import { mayKnow, type RoomSummary, summaryOf } from './room-summary.ts'
+import { mayKnow, summaryOf } from './room-summary.ts'
+import type { RoomSummary, StrippedChild } from './shown-outside.ts'
 import type { SpaceWalks, Station, Walk } from './space-walks.ts'
 
 export interface HierarchyWish {
@@ -18,15 +19,6 @@ export interface HierarchyWish {
   readonly maxDepth: number | undefined
   readonly limit: number | undefined
   readonly from: string | undefined
-}
-
-/** An `m.space.child` event as those see it who are not in the space. */
-export interface StrippedChild {
-  readonly type: string
-  readonly state_key: string
-  readonly sender: string
-  readonly content: KeptEvent['pdu']['content']
-  readonly origin_server_ts: number
 }
 
 export interface HierarchyRoom extends RoomSummary {

@@ -9,16 +9,10 @@ import type { SpacesElsewhere } from './elsewhere/spaces.ts'
 import type { RemoteSummary } from './elsewhere/summaries.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
-import { type PublicRoom, publicRoomOf } from './published-rooms.ts'
+import { publicRoomOf } from './published-rooms.ts'
 import { meetsCondition } from './set-membership.ts'
+import type { RoomSummary } from './shown-outside.ts'
 import { historyVisibilityIn } from './visibility.ts'
-
-export interface RoomSummary extends PublicRoom {
-  readonly room_version: string
-  readonly encryption?: string
-  /** The rooms whose members may join. */
-  readonly allowed_room_ids?: readonly string[]
-}
 
 export const summaryOf = (room: OpenRoom): RoomSummary => {
   const { state, joined } = room.visible

@@ -8,6 +8,7 @@ import type { EventWish } from './build.ts'
 import { checkRelation } from './check-relation.ts'
 import { checkMessageContent, checkStateContent } from './content-checks.ts'
 import type { RoomsCore } from './core.ts'
+import { aliasesLeadingHere } from './elsewhere/aliases.ts'
 import type { KeptEvent } from './event.ts'
 import type { OpenRoom } from './open-room.ts'
 import type { OpenRooms } from './open-rooms.ts'
@@ -134,7 +135,7 @@ async function redactionWish(
  * Sets a piece of the room's state, but not a membership. Setting what the same user set last gives the event that there is.
  * Spec: client-server-api §PUT /rooms/{roomId}/state/{eventType}/{stateKey}.
  *
- * @throws MatrixError as `sendMessage`; 400 M_INVALID_PARAM, M_BAD_ALIAS for canonical aliases
+ * @throws MatrixError as `sendMessage`; 400 M_INVALID_PARAM, M_BAD_ALIAS, 502 for canonical aliases
  */
 export async function setState(
   core: RoomsCore,
@@ -152,10 +153,12 @@ export async function setState(
   const { roomId, sender, type, stateKey, content, createdTs, accompanying } = setting
   if (type === 'm.room.member') throw invalidParam('A membership is not set this way')
   return rooms.useAsMember(roomId, async (room) => {
+    const isAliases = type === 'm.room.canonical_alias' && stateKey === ''
+    const leadingHere = isAliases ? await aliasesLeadingHere(core, room, sender, content) : undefined
     const { durable } = await room.enter(async (): Promise<{ durable: KeptEvent | Promise<KeptEvent> }> => {
       const current = room.head.state.get(type, stateKey)
       if (current && isRepeated(room, current, sender, content)) return { durable: room.durable(current) }
-      await checkStateContent(core, room, { type, stateKey, content })
+      await checkStateContent(core, room, { type, stateKey, content }, leadingHere)
       return propose(core, room, { type, sender, stateKey, content, createdTs }, accompanying)
     })
     return (await durable).eventId

@@ -71,6 +71,10 @@ interface Input {
   readonly token?: string | null
 }
 
+/** Whether another server is to be asked, which may well be one that nobody can reach. */
+const namesServer = ({ path, query }: Input): boolean =>
+  path?.serverName !== undefined || query?.includes('server=') === true
+
 /** Sends one request and checks what holds for every answer: no error of ours, and errors in the standard form. */
 async function send(operation: Operation, caller: Caller, input: Input): Promise<Answer> {
   const url = operation.url.replace(/\{(\w+)\}/g, (_all, name: string) => {
@@ -88,7 +92,7 @@ async function send(operation: Operation, caller: Caller, input: Input): Promise
   })
   const text = await response.text()
   const what = `${operation.method} ${url.slice(0, 300)} ${JSON.stringify(input).slice(0, 300)} → ${response.status} ${text.slice(0, 300)}`
-  expect(response.status, what).toBeLessThan(500)
+  if (response.status !== 502 || !namesServer(input)) expect(response.status, what).toBeLessThan(500)
   if (response.status === 200 && operation.reply) {
     expect(faultsOfReply(operation.operationId, JSON.parse(text)), what).toEqual([])
   }

@@ -436,6 +436,18 @@ describe('server-server-api §Querying Keys Through Another Server', () => {
       expect(await isBelieved(eventOf('there.test', thief), v10, ['voucher.test'])).toBe(false)
       expect(await isBelieved(eventOf('there.test', server.key), v10, ['voucher.test'])).toBe(true)
     })
+
+    it('never adds a key to what the server said itself on the word of a voucher, nor one to ours', async () => {
+      const server = await rig.foreign('there.test')
+      const thief = makeSigningKey(Buffer.alloc(32, 61), 'added')
+      const voucher = await rig.foreign('voucher.test')
+      voucher.answer = gives([documentOf(server, thief), { ...documentOf(server, thief), server_name: 'here.test' }])
+      expect(await isBelieved(eventOf('there.test', thief), v10, ['voucher.test'])).toBe(false)
+      expect(await isBelieved(eventOf('here.test', thief), v10, ['voucher.test'])).toBe(false)
+      goes(server)
+      rig.clock.advance(60 * DAY)
+      expect(await isBelieved(eventOf('there.test', thief), v10, ['voucher.test'])).toBe(false)
+    })
   })
 })
 

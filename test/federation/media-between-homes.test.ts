@@ -1,8 +1,12 @@
 import { randomBytes } from 'node:crypto'
-import { createServer, type Server } from 'node:https'
+import type { IncomingMessage } from 'node:http'
+import { createServer, request, type Server } from 'node:https'
 import type { AddressInfo } from 'node:net'
+import { buffer } from 'node:stream/consumers'
 import sharp from 'sharp'
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest'
+import { registerAdmin } from '../support/admin.ts'
+import { type ForeignServer, startForeignServer } from '../support/foreign-server.ts'
 import { type Home, type Homes, startHomes } from '../support/homes.ts'
 import type { Person } from '../support/test-server.ts'
 
@@ -47,6 +51,38 @@ const errcodeOf = async (reply: Response): Promise<unknown> => [
   reply.status,
   ((await reply.json()) as { errcode: string }).errcode,
 ]
+
+/** A signed request to the first home, and the parts of its answer. */
+async function signed(there: ForeignServer, uri: string) {
+  const authorization = there.authorization({ method: 'GET', uri, destination: homes[0].serverName })
+  const answer = await new Promise<IncomingMessage>((resolve, reject) => {
+    const { serverName: servername, federationPort: port } = homes[0]
+    request(
+      {
+        host: '127.0.0.1',
+        port,
+        servername,
+        ca: homes.ca.certificate,
+        path: uri,
+        headers: { authorization },
+        agent: false,
+      },
+      resolve,
+    )
+      .on('error', reject)
+      .end()
+  })
+  const body = (await buffer(answer)).toString('latin1')
+  const boundary = /^multipart\/mixed; boundary=(\w+)$/.exec(answer.headers['content-type'] ?? '')?.[1]
+  const parts = boundary === undefined ? [] : `\r\n${body}`.split(`\r\n--${boundary}`).slice(1, -1)
+  return {
+    status: answer.statusCode,
+    parts: parts.map((part) => {
+      const end = part.indexOf('\r\n\r\n')
+      return { headers: part.slice(2, end), body: part.slice(end + 4) }
+    }),
+  }
+}
 
 describe('server-server-api §Content Repository, between homes', () => {
   it('fetches media with its type and name, byte for byte, once', async () => {
@@ -103,6 +139,37 @@ describe('server-server-api §Content Repository, between homes', () => {
     expect(await (await downloaded).text()).toBe('late')
   })
 
+  it('is not handed out any more once an administrator has quarantined it', async () => {
+    const admin = await registerAdmin(homes[0], 'admin')
+    const mxc = await upload(new Uint8Array([1]), 'text/plain')
+    expect((await admin.api.put(`/_hearth/client/v1/media/${mxc}/quarantine`, { quarantined: true })).status).toBe(200)
+    expect(await errcodeOf(await download(mxc))).toEqual([404, 'M_NOT_FOUND'])
+  })
+
+  it('gives servers of other makes bytes and thumbnails in two parts', async () => {
+    await using there = await startForeignServer({ ca: homes.ca, name: 'there.test' })
+    homes.names.set(there.name, { port: there.port })
+    const bytes = await picture()
+    const mediaId = (await upload(bytes, 'image/png', 'a b.png')).split('/')[1] ?? ''
+    const whole = await signed(there, `/_matrix/federation/v1/media/download/${mediaId}`)
+    expect([whole.status, whole.parts[0]]).toEqual([200, { headers: 'Content-Type: application/json', body: '{}' }])
+    expect(whole.parts[1]?.headers).toBe('Content-Type: image/png\r\nContent-Disposition: inline; filename="a b.png"')
+    expect(Buffer.from(whole.parts[1]?.body ?? '', 'latin1').equals(bytes)).toBe(true)
+    expect(whole.parts).toHaveLength(2)
+    const small = await signed(
+      there,
+      `/_matrix/federation/v1/media/thumbnail/${mediaId}?width=32&height=32&method=crop&animated=false`,
+    )
+    const { width } = await sharp(Buffer.from(small.parts[1]?.body ?? '', 'latin1')).metadata()
+    expect([small.status, width]).toEqual([200, 32])
+    const bad = await signed(there, `/_matrix/federation/v1/media/thumbnail/${mediaId}?width=-1&height=32`)
+    expect(bad.status).toBe(400)
+    const text = (await upload(new Uint8Array([1]), 'text/plain')).split('/')[1]
+    const none = await signed(there, `/_matrix/federation/v1/media/thumbnail/${text}?width=32&height=32`)
+    expect(none.status).toBe(400)
+    expect((await signed(there, '/_matrix/federation/v1/media/download/nothing')).status).toBe(404)
+  })
+
   it('serves nobody who does not sign', async () => {
     const mxc = await upload(new Uint8Array([1]), 'text/plain')
     const path = `/_matrix/federation/v1/media/download/${mxc.split('/')[1]}`
@@ -110,7 +177,7 @@ describe('server-server-api §Content Repository, between homes', () => {
   })
 })
 
-describe('server-server-api §Content Repository, servers of other makes', () => {
+describe('server-server-api §Content Repository, media of servers of other makes', () => {
   let server: Server | undefined
   let asked: { readonly url: string; readonly authorization: string | undefined }[]
   afterEach(() => {
@@ -153,7 +220,7 @@ describe('server-server-api §Content Repository, servers of other makes', () =>
     return name
   }
 
-  const signed = '/_matrix/federation/v1/media/download/a'
+  const newPath = '/_matrix/federation/v1/media/download/a'
   const multipart = (body: string, boundary = 'b'): { headers: Record<string, string>; body: string } => ({
     headers: { 'content-type': `multipart/mixed; boundary=${boundary}` },
     body,
@@ -166,14 +233,14 @@ describe('server-server-api §Content Repository, servers of other makes', () =>
     ['an epilogue', `${json}--b\r\ncontent-type:text/plain\r\n\r\nsoup\r\n--b--\r\nbye`],
     ['no headers', '--b\r\n\r\n{}\r\n--b\r\n\r\nsoup\r\n--b--'],
   ])('reads an answer with %s', async (_name, body) => {
-    const name = await foreign({ [signed]: multipart(body) })
+    const name = await foreign({ [newPath]: multipart(body) })
     expect(await (await download(`${name}/a`)).text()).toBe('soup')
     expect(asked[0]?.authorization).toContain('X-Matrix')
   })
 
   it('keeps what only looks like the end', async () => {
     const text = 'one\r\n--bb\r\n--b-\r\ntwo\n--b--'
-    const name = await foreign({ [signed]: multipart(`${json}--b\r\n\r\n${text}\r\n--b--\r\n`) })
+    const name = await foreign({ [newPath]: multipart(`${json}--b\r\n\r\n${text}\r\n--b--\r\n`) })
     expect(await (await download(`${name}/a`)).text()).toBe(text)
   })
 
@@ -192,13 +259,13 @@ describe('server-server-api §Content Repository, servers of other makes', () =>
     ['a redirect to nowhere', multipart(`${json}--b\r\nLocation: soup\r\n\r\n\r\n--b--`)],
     ['a status of its own', { ...multipart(`${json}--b\r\n\r\nsoup\r\n--b--`), status: 206 }],
   ])('refuses an answer with %s: 502', async (_name, answer) => {
-    const name = await foreign({ [signed]: answer })
+    const name = await foreign({ [newPath]: answer })
     expect(await errcodeOf(await download(`${name}/a`))).toEqual([502, 'M_UNKNOWN'])
   })
 
   it('reads no answer without end', async () => {
     const name = await foreign(
-      { [signed]: multipart(`${json}--b\r\n\r\n${'soup'.repeat(100_000)}`) },
+      { [newPath]: multipart(`${json}--b\r\n\r\n${'soup'.repeat(100_000)}`) },
       { isEndless: true },
     )
     const reply = await download(`${name}/a`)
@@ -209,9 +276,9 @@ describe('server-server-api §Content Repository, servers of other makes', () =>
     const store = await foreign({ '/elsewhere': { headers: { 'content-type': 'text/plain' }, body: 'soup' } })
     const kept = server
     const atStore = asked
-    const { port } = server?.address() as AddressInfo
+    const { port } = homes.names.get(store) ?? { port: 0 }
     const location = `https://${store}:${port}/elsewhere?key=1`
-    const name = await foreign({ [signed]: multipart(`${json}--b\r\nLocation: ${location}\r\n\r\n\r\n--b--`) })
+    const name = await foreign({ [newPath]: multipart(`${json}--b\r\nLocation: ${location}\r\n\r\n\r\n--b--`) })
     const reply = await download(`${name}/a`)
     kept?.closeAllConnections()
     kept?.close()
@@ -233,7 +300,7 @@ describe('server-server-api §Content Repository, servers of other makes', () =>
 
   it('does not ask the old endpoint for what the new one says is not there', async () => {
     const name = await foreign({
-      [signed]: { status: 404, headers: { 'content-type': 'application/json' }, body: '{"errcode":"M_NOT_FOUND"}' },
+      [newPath]: { status: 404, headers: { 'content-type': 'application/json' }, body: '{"errcode":"M_NOT_FOUND"}' },
     })
     expect(await errcodeOf(await download(`${name}/a`))).toEqual([404, 'M_NOT_FOUND'])
     expect(asked).toHaveLength(1)

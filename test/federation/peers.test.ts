@@ -49,6 +49,7 @@ describe('what other servers are asked about rooms', () => {
       'federation/v2/invite/': { event },
       'federation/v1/exchange_third_party_invite/': {},
       'federation/v1/query/directory': { room_id: roomId, servers: ['there.test'] },
+      'federation/v1/publicRooms': { chunk: [{ room_id: roomId }] },
       'federation/v1/hierarchy/': { room: { room_id: roomId }, children: [], inaccessible_children: [] },
     }
     const server = 'there.test'
@@ -80,6 +81,13 @@ describe('what other servers are asked about rooms', () => {
     await peers.exchangeThirdPartyInvite(server, roomId, { type: 'm.room.member' })
     expect(await peers.resolveAlias('#x:there.test')).toEqual({ roomId, servers: ['there.test'] })
     expect(await peers.hierarchy(server, roomId, true)).toMatchObject({ room: { room_id: roomId } })
+    const published = { chunk: [{ room_id: roomId }] }
+    expect(await peers.publicRooms(server, { limit: 5, since: 'x', allNetworks: true })).toEqual(published)
+    expect(await peers.publicRooms(server, { limit: 5, searchTerm: 'soup', roomTypes: [null] })).toEqual(published)
+    expect(JSON.parse(there.asked.at(-1)?.body ?? '')).toEqual({
+      limit: 5,
+      filter: { generic_search_term: 'soup', room_types: [null] },
+    })
     const room = '!r%3Athere.test'
     const user = '%40a%3Ahere.test'
     expect(asked()).toEqual([
@@ -100,6 +108,8 @@ describe('what other servers are asked about rooms', () => {
       `PUT /_matrix/federation/v1/exchange_third_party_invite/${room}`,
       'GET /_matrix/federation/v1/query/directory?room_alias=%23x%3Athere.test',
       `GET /_matrix/federation/v1/hierarchy/${room}?suggested_only=true`,
+      'GET /_matrix/federation/v1/publicRooms?limit=5&since=x&include_all_networks=true',
+      'POST /_matrix/federation/v1/publicRooms',
     ])
   })
 

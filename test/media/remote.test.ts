@@ -103,6 +103,28 @@ describe('client-server-api §Content repository, media of other servers', () =>
     },
   )
 
+  it('is fetched a few at once from one server, which keeps nobody from those of others', async () => {
+    const waiting: (() => void)[] = []
+    const fetchRemote: FetchRemote = async ({ serverName, mediaId }) => {
+      if (serverName === 'slow.test') await new Promise<void>((resolve) => waiting.push(resolve))
+      return { contentType: 'text/plain', fileName: undefined, bytes: streamOf(mediaId) }
+    }
+    const media = await rig.open({ fetchRemote })
+    const slow = Array.from({ length: 20 }, (_, i) => media.content({ serverName: 'slow.test', mediaId: `m${i}` }, 0))
+    expect((await bytesOf(await media.content(remote('quick'), 0))).toString()).toBe('quick')
+    expect(waiting.length).toBe(6)
+    let isOver = false
+    const all = Promise.all(slow).finally(() => {
+      isOver = true
+    })
+    while (!isOver) {
+      for (const wake of waiting.splice(0)) wake()
+      await new Promise((resolve) => setImmediate(resolve))
+      expect(waiting.length).toBeLessThanOrEqual(6)
+    }
+    expect(await all).toHaveLength(20)
+  })
+
   it('has no thumbnail where it has too many pixels: 502 M_TOO_LARGE', async () => {
     const image = await sharp({ create: { width: 10_000, height: 10_000, channels: 3, background: '#123' } })
       .png()

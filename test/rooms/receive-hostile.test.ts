@@ -34,7 +34,8 @@ async function timeline(roomId: string) {
   using view = await t.rooms.open(roomId)
   return (await view.timeline({ limit: 1_000, direction: 'forward' })).map(({ eventId }) => eventId)
 }
-const say = (roomId: string, txnId: string) => t.rooms.send({ roomId, requester: t.user('alice'), txnId, ...text(txnId) })
+const say = (roomId: string, txnId: string) =>
+  t.rooms.send({ roomId, requester: t.user('alice'), txnId, ...text(txnId) })
 /** The event with other previous events than the room has, signed. */
 const on = async (roomId: string, event: IdentifiedPdu, previous: readonly Json[], changes: JsonObject = {}) =>
   remote.sign({ ...event.pdu, prev_events: previous, ...changes } as unknown as Pdu, roomId)

@@ -150,6 +150,9 @@ export async function startLinkedRooms(
       hierarchy: async (server) => {
         throw new RemoteError(server, 'unreachable', 'the test does not ask for it')
       },
+      publicRooms: async (server) => {
+        throw new RemoteError(server, 'unreachable', 'the test does not ask for it')
+      },
     }
     return new Proxy(bare, {
       get(target, method: keyof Peers) {

@@ -63,12 +63,11 @@ const unreachable = {
   sendInvite: noAnswer,
   exchangeThirdPartyInvite: noAnswer,
   hierarchy: noAnswer,
+  publicRooms: noAnswer,
 } satisfies Partial<Peers>
 
 /** Keys of all remote servers of a test, and the events that they give when asked. */
-export function peersOf(
-  servers: readonly Pick<RemoteServer, 'name' | 'key'>[],
-): Peers & {
+export function peersOf(servers: readonly Pick<RemoteServer, 'name' | 'key'>[]): Peers & {
   readonly events: Map<string, Json>
   /** States before events, by event ID. */
   readonly states: Map<string, Awaited<ReturnType<Peers['stateIds']>>>

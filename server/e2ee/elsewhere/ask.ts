@@ -5,7 +5,7 @@
 import type { ReplyOf } from '../../../shared/api/endpoint.ts'
 import { claimUserEncryptionKeys, queryUserEncryptionKeys } from '../../../shared/api/federation/user_keys.ts'
 import { serverNameOf } from '../../../shared/matrix/identifiers.ts'
-import { type FederationClient, RemoteRefusal } from '../../federation/index.ts'
+import { AtMost, type FederationClient, RemoteRefusal } from '../../federation/index.ts'
 import { RemoteError } from '../../net/index.ts'
 import type { Environment } from '../../observe/environment.ts'
 import { checkCanonicalJson } from '../../protocol/canonical-json.ts'
@@ -18,6 +18,10 @@ import type { Resync } from './resync.ts'
 
 /** So many lists of one server are fetched for one query; of more users it is asked in one request, and nothing is kept. */
 const MAX_FETCHED_AT_ONCE = 16
+/** So many servers are asked at once for one request of a client. */
+const MAX_SERVERS_AT_ONCE = 64
+/** So many users are known to be near, since the copies of those who go end at once. */
+const MAX_CONFIRMED = 50_000
 const MAX_QUERY_BYTES = 16 * 1024 * 1024
 const MAX_CLAIM_BYTES = 4 * 1024 * 1024
 const MAX_ONE_TIME_KEY_BYTES = 8 * 1024
@@ -50,6 +54,8 @@ export class AskServers {
   readonly #copies: Copies
   readonly #resync: Resync
   readonly #neighbours: Neighbours
+  /** Users whose copy was looked at since the start: a stop may have come between somebody's leaving and the end of their copy. */
+  readonly #confirmed = new Set<string>()
 
   constructor(deps: {
     readonly environment: Environment
@@ -107,10 +113,16 @@ export class AskServers {
     }
     const found = new Map<string, T>()
     const failures = new Map<string, ServerFailure>()
+    const atMost = new AtMost(MAX_SERVERS_AT_ONCE)
     await Promise.all(
       [...byServer].map(async ([server, ofServer]) => {
         const answers = new Map<string, T>()
-        const failure = await this.#inTime(ask(server, ofServer, answers), server, timeoutMs)
+        let isLate = false
+        const work = atMost.run(async () => {
+          if (!isLate) await ask(server, ofServer, answers)
+        })
+        const failure = await this.#inTime(work, server, timeoutMs)
+        isLate = true
         if (failure) failures.set(server, failure)
         for (const [userId, answer] of answers) found.set(userId, answer)
       }),
@@ -147,6 +159,7 @@ export class AskServers {
     found: Map<string, KeysElsewhere>,
     timeoutMs: number,
   ): Promise<void> {
+    await this.#confirm(server, wanted.keys())
     const missing = new Set<string>()
     for (const [userId, deviceIds] of wanted) {
       if (!(await this.#fromCopy(userId, deviceIds, found))) missing.add(userId)
@@ -178,6 +191,20 @@ export class AskServers {
       maxBytes: MAX_QUERY_BYTES,
     })
     for (const [userId, deviceIds] of asked) found.set(userId, readQueried(userId, deviceIds, reply))
+  }
+
+  async #confirm(server: string, userIds: Iterable<string>): Promise<void> {
+    const unconfirmed = new Set<string>()
+    for (const userId of userIds) {
+      if (!this.#confirmed.has(userId) && (await this.#copies.has(userId))) unconfirmed.add(userId)
+    }
+    if (unconfirmed.size === 0) return
+    const near = await this.#neighbours.near(server, unconfirmed)
+    if (this.#confirmed.size >= MAX_CONFIRMED) this.#confirmed.clear()
+    for (const userId of unconfirmed) {
+      if (near.has(userId)) this.#confirmed.add(userId)
+      else await this.#copies.forget(userId)
+    }
   }
 
   async #fromCopy(userId: string, deviceIds: readonly string[], found: Map<string, KeysElsewhere>): Promise<boolean> {

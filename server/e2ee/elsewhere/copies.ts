@@ -68,11 +68,6 @@ export class Copies {
     return rows.filter(({ isStale }) => isStale).map(({ userId }) => userId)
   }
 
-  /** All of whom there is a copy. */
-  async listUsers(): Promise<readonly string[]> {
-    return (await this.#store.home.range(remoteListRows, { index: 'userId' })).map(({ userId }) => userId)
-  }
-
   /**
    * Puts a whole list in the place of what was there. Our users hear of it if that was another.
    * @param isCurrent whether no update has come since the list was asked for
@@ -127,15 +122,18 @@ export class Copies {
         return 'gap'
       }
       const streamIds = JSON.stringify([...seen, streamId].slice(-REMEMBERED_STREAM_IDS))
-      await this.#commit(userId, true, () => [
+      const row = device && deviceRow(userId, device)
+      // The list that was fetched may have been newer than it said.
+      const isNews = row ? !isSame(row, known) : known !== undefined
+      await this.#commit(userId, isNews, () => [
         put(remoteListRows, { ...list, streamIds }),
-        device ? put(remoteDeviceRows, deviceRow(userId, device)) : remove(remoteDeviceRows, id),
+        row ? put(remoteDeviceRows, row) : remove(remoteDeviceRows, id),
       ])
       return 'applied'
     })
   }
 
-  /** @param read makes the keys that are new from the master key that is known; `undefined`: none that could be believed */
+  /** @param read makes the keys that are new from the master key that is known; `undefined`: none that can be believed */
   async updateSigningKeys(
     userId: string,
     read: (knownMaster: string | null) => Partial<RemoteSigningKeys> | undefined,
@@ -144,7 +142,10 @@ export class Copies {
       const list = await this.#list(userId)
       if (!list) return 'none'
       const keys = read(list.masterKey)
-      if (!keys) return 'known'
+      if (!keys) {
+        await this.#store.commit(() => [put(remoteListRows, { ...list, isStale: true })])
+        return 'gap'
+      }
       const updated = { ...list, ...keys }
       if (updated.masterKey === list.masterKey && updated.selfSigningKey === list.selfSigningKey) return 'known'
       await this.#commit(userId, true, () => [put(remoteListRows, updated)])

@@ -70,8 +70,6 @@ export class Elsewhere implements AsyncDisposable {
   async begin(): Promise<void> {
     this.#tell.begin()
     for (const userId of await this.#copies.listStale()) this.#resync.soon(userId)
-    // A stop may have come between somebody's leaving and the end of their copy.
-    this.#guard(this.parted(await this.#copies.listUsers()))
   }
 
   async devicesOf(userId: string): Promise<DevicesForServers> {

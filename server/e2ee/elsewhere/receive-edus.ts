@@ -65,18 +65,20 @@ export function receiveE2eeEdus(deps: {
   }
 
   async function receiveSigningKeys(origin: string, content: JsonObject): Promise<void> {
-    const { user_id: userId, master_key: master, self_signing_key: selfSigning } = content
+    const { user_id: userId } = content
+    const [master, selfSigning] = [content.master_key ?? undefined, content.self_signing_key ?? undefined]
     if (!isUserOf(userId, origin) || (master === undefined && selfSigning === undefined) || !(await isNear(userId)))
       return
     resync.hasChanged(userId)
     const outcome = await copies.updateSigningKeys(userId, (known) => {
       const { masterKey, selfSigningKey } = readSigningKeys(userId, { master, selfSigning }, known)
-      // A key that is given but not good makes the whole update one that nobody can rely on.
+      // A key that is given but not good, or whose master key is not there yet: the whole list tells what holds.
       if (masterKey === null || (selfSigning !== undefined && selfSigningKey === null)) return undefined
       if (selfSigning !== undefined || known === null) return { masterKey, selfSigningKey }
       const isSameMaster = publicKeyOf(userId, known) === publicKeyOf(userId, masterKey)
       return isSameMaster ? { masterKey } : { masterKey, selfSigningKey: null }
     })
+    if (outcome === 'gap') resync.soon(userId)
     if (outcome === 'none') await copies.announce(userId)
   }
 

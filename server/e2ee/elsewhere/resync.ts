@@ -23,9 +23,9 @@ interface Retry {
   readonly cancel: () => void
 }
 
-/** What is under way for one user. */
-interface Running {
-  readonly done: Promise<void>
+/** A fetch that is under way. */
+interface Fetch {
+  /** A change of the user has come since the list was asked for. */
   hasChanged: boolean
 }
 
@@ -36,7 +36,9 @@ export class Resync implements AsyncDisposable {
   readonly #copies: Copies
   readonly #neighbours: Neighbours
   readonly #atMost = new AtMost(AT_ONCE)
-  readonly #running = new Map<string, Running>()
+  readonly #running = new Map<string, { readonly done: Promise<void>; readonly fetch: Fetch }>()
+  /** Users whose list is fetched in the background now. */
+  readonly #background = new Set<string>()
   readonly #retries = new Map<string, Retry>()
   readonly #closing = new AbortController()
   #fetched = 0
@@ -70,26 +72,34 @@ export class Resync implements AsyncDisposable {
   now(userId: string): Promise<void> {
     const known = this.#running.get(userId)
     if (known) return known.done
-    this.#retries.get(userId)?.cancel()
+    const fetch: Fetch = { hasChanged: false }
     const done = this.#atMost
-      .run(() => this.#fetch(userId))
-      .then(() => void this.#retries.delete(userId))
+      .run(() => this.#fetch(userId, fetch))
+      .then(() => {
+        this.#retries.get(userId)?.cancel()
+        this.#retries.delete(userId)
+      })
       .finally(() => this.#running.delete(userId))
-    this.#running.set(userId, { done, hasChanged: false })
+    this.#running.set(userId, { done, fetch })
     return done
   }
 
   /** Fetches a stale list in the background, until that succeeds or nobody needs it any more. */
   soon(userId: string): void {
-    if (this.#closing.signal.aborted) return
-    this.now(userId).catch((error: unknown) => this.#failed(userId, error))
+    if (this.#closing.signal.aborted || this.#background.has(userId)) return
+    this.#background.add(userId)
+    this.now(userId)
+      .catch((error: unknown) => this.#failed(userId, error))
+      .finally(() => this.#background.delete(userId))
+      .catch((error: unknown) => {
+        this.#environment.logger.error({ event: 'e2ee.device-list-not-fetched', userId, error })
+      })
   }
 
-  /** A change of the user has come: what is being fetched may be older. @returns whether something is */
-  hasChanged(userId: string): boolean {
+  /** A change of the user has come: what is being fetched may be older. To be called before the change goes into the copy. */
+  hasChanged(userId: string): void {
     const running = this.#running.get(userId)
-    if (running) running.hasChanged = true
-    return running !== undefined
+    if (running) running.fetch.hasChanged = true
   }
 
   /** The server is there again. */
@@ -103,11 +113,10 @@ export class Resync implements AsyncDisposable {
     await Promise.allSettled([...this.#running.values()].map(({ done }) => done))
   }
 
-  async #fetch(userId: string): Promise<void> {
+  async #fetch(userId: string, fetch: Fetch): Promise<void> {
     const server = serverNameOf(userId)
     for (let round = 1; round <= MAX_ROUNDS; round++) {
-      const running = this.#running.get(userId)
-      if (running) running.hasChanged = false
+      fetch.hasChanged = false
       const reply = await this.#client.call(server, getUserDevices, {
         path: { userId },
         timeoutMs: TIMEOUT_MS,
@@ -116,7 +125,7 @@ export class Resync implements AsyncDisposable {
       })
       const list = readList(userId, reply)
       this.#fetched += 1
-      if (!(await this.#copies.replace(userId, list, () => !running?.hasChanged))) continue
+      if (!(await this.#copies.replace(userId, list, () => !fetch.hasChanged))) continue
       // Whoever went while the list was fetched is not followed.
       if (!(await this.#neighbours.near(server, new Set([userId]))).has(userId)) await this.#copies.forget(userId)
       return
@@ -124,34 +133,35 @@ export class Resync implements AsyncDisposable {
     throw new RemoteError(server, 'badAnswer', 'a list of devices changes faster than it can be fetched')
   }
 
-  #failed(userId: string, error: unknown): void {
+  async #failed(userId: string, error: unknown): Promise<void> {
+    const before = this.#retries.get(userId)
+    before?.cancel()
+    this.#retries.delete(userId)
     if (this.#closing.signal.aborted) return
+    if (error instanceof RemoteRefusal && error.status < 500 && error.status !== 429) {
+      // It gives no such lists, or not this one: clients then get what it answers to each query.
+      await this.#copies.forget(userId)
+      await this.#copies.announce(userId)
+      return
+    }
     if (!(error instanceof RemoteError || error instanceof RemoteRefusal)) {
       this.#environment.logger.error({ event: 'e2ee.device-list-not-fetched', userId, error })
     }
-    if (error instanceof RemoteRefusal && error.status < 500 && error.status !== 429) {
-      // It gives no such lists, or not this one: clients then get what it answers to each query.
-      this.#retries.delete(userId)
-      this.#guard(userId, this.#copies.forget(userId))
-      return
-    }
-    const failures = (this.#retries.get(userId)?.failures ?? 0) + 1
+    const failures = (before?.failures ?? 0) + 1
     const { clock, random } = this.#environment
-    const delayMs =
-      Math.min(FIRST_DELAY_MS * 2 ** Math.min(failures - 1, 20), LAST_DELAY_MS) * (1 + random.number() / 5)
-    const cancel = clock.after(delayMs, () => this.#guard(userId, this.#tryAgain(userId)))
+    const delayMs = Math.min(FIRST_DELAY_MS * 2 ** Math.min(failures - 1, 20), LAST_DELAY_MS)
+    const cancel = clock.after(delayMs * (1 + random.number() / 5), () => this.#tryAgain(userId))
     this.#retries.set(userId, { failures, cancel })
   }
 
-  async #tryAgain(userId: string): Promise<void> {
-    if (await this.#copies.isStale(userId)) this.soon(userId)
-    else this.#retries.delete(userId)
-  }
-
-  #guard(userId: string, work: Promise<void>): void {
-    work.catch((error: unknown) => {
-      this.#environment.logger.error({ event: 'e2ee.device-list-not-fetched', userId, error })
-    })
+  #tryAgain(userId: string): void {
+    this.#copies.isStale(userId).then(
+      (isStale) => {
+        if (isStale) this.soon(userId)
+        else this.#retries.delete(userId)
+      },
+      (error: unknown) => this.#environment.logger.error({ event: 'e2ee.device-list-not-fetched', userId, error }),
+    )
   }
 }
 

@@ -129,7 +129,9 @@ async function completeRoom(
   const found = await inquiry.first(async (peers: Peers, server) => {
     const answer = await peers.state(server, room.roomId, partial.joinEventId)
     const stateIds = checkState(server, room, answer.state)
-    await keep(() => receiveOutliers(core, room, [...answer.authChain, ...answer.state], server, [server]))
+    // Only the one that let us in is believed what it says of servers that are gone.
+    const vouchers = server === partial.from ? [server] : undefined
+    await keep(() => receiveOutliers(core, room, [...answer.authChain, ...answer.state], server, vouchers))
     // Some servers give the state after an event.
     return stateIds.filter((eventId) => eventId !== partial.joinEventId)
   })

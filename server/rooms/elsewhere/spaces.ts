@@ -7,8 +7,8 @@ import { isOpaqueId, isServerName, isUserId } from '../../../shared/matrix/ident
 import { isJsonObject } from '../../protocol/json.ts'
 import type { Json, JsonObject } from '../../protocol/pdu.ts'
 import type { RoomsCore } from '../core.ts'
-import type { StrippedChild } from '../hierarchy.ts'
 import { meetsCondition } from '../set-membership.ts'
+import type { StrippedChild } from '../shown-outside.ts'
 import { candidatesFor, isRemoteFailure } from './servers.ts'
 import { type RemoteSummary, summaryIn } from './summaries.ts'
 

@@ -3,7 +3,7 @@ import { isOpaqueId, isRoomAlias } from '../../../shared/matrix/identifiers.ts'
 import { isJsonObject } from '../../protocol/json.ts'
 import type { Json, JsonObject } from '../../protocol/pdu.ts'
 import type { PublicRoom } from '../published-rooms.ts'
-import type { RoomSummary } from '../room-summary.ts'
+import type { RoomSummary } from '../shown-outside.ts'
 
 const MAX_ALLOWED = 100
 /** Of events, which these texts come from. */

@@ -147,7 +147,12 @@ export class History {
     const isPlaced = await placedAmong(room, given, gap.missing)
     const stretch = stretchOf(given, unsigned, gap.missing, isPlaced, MAX_EDGES)
     if (stretch.events.length === 0) return false
-    const inquiry = new Inquiry(this.#core, serversToAsk(this.#core, room, [from], MAX_ASKED), INQUIRY_MS, this.#closing.signal)
+    const inquiry = new Inquiry(
+      this.#core,
+      serversToAsk(this.#core, room, [from], MAX_ASKED),
+      INQUIRY_MS,
+      this.#closing.signal,
+    )
     const states = await this.#statesAt(room, stretch, inquiry)
     await this.#authorize(room, stretch, inquiry)
     return this.#place(room, gap, stretch.events, states)

@@ -43,7 +43,7 @@ export function turns(): () => Promise<void> {
  * good; so is what is malformed, of another room, or not signed. Not within `room.enter`.
  *
  * @param from the server that gave them
- * @param vouchers servers to ask for keys of servers that are gone: see `ServerKeys.keysFor`
+ * @param vouchers servers to ask for keys of servers that are gone: see `ServerKeys.keysFor`; without them as `vouchersFor`
  * @returns by event ID, those of them that are known now and durable: new ones, rejected ones, and ones that were known before
  */
 export async function receiveOutliers(
@@ -68,7 +68,7 @@ export async function receiveOutliers(
 /**
  * Steps 1 to 3 for many events; what does not pass is left out.
  *
- * @param source.vouchers see `ServerKeys.keysFor`
+ * @param source.vouchers see `ServerKeys.keysFor`; without them as `vouchersFor`
  * @param known gets those that the room has already, outliers among them
  * @param unsigned gets those whose signatures are not good, or cannot be checked
  */
@@ -81,7 +81,7 @@ export async function verifyAll(
   unsigned?: Map<string, IdentifiedPdu>,
 ): Promise<ReadonlyMap<string, IdentifiedPdu>> {
   const { rules, roomId } = room
-  const { from, vouchers } = source
+  const { from, vouchers = vouchersFor(room, from) } = source
   const waitTurn = turns()
   const parsed = new Map<string, { readonly event: IdentifiedPdu; readonly text: string }>()
   const faults: string[] = []

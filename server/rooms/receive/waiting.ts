@@ -8,6 +8,7 @@ import type { IdentifiedPdu, Pdu } from '../../protocol/pdu.ts'
 import { type Op, put, remove } from '../../store/index.ts'
 import type { RoomsCore } from '../core.ts'
 import type { OpenRoom } from '../open-room.ts'
+import { isGone } from '../retention.ts'
 import { type WaitingEventRow, waitingEvents, waitingRooms } from '../store.ts'
 import { Inquiry, serversToAsk } from './inquiry.ts'
 import { acceptIfComplete, acceptWithFetching, type Incomplete, type Kept, type Reception } from './receive.ts'
@@ -222,9 +223,13 @@ export class WaitingEvents {
     const { eventId } = event
     const { logger, clock } = this.#core.environment
     const tries = row.tries + 1
-    if (tries >= MAX_TRIES) {
-      logger.info({ event: 'pdu.given_up', roomId: this.#room.roomId, eventId, missing: missing.length })
-      await this.#commit([remove(waitingEvents, eventId, this.#room.roomId)])
+    if (tries >= MAX_TRIES || this.#isOver(event)) {
+      const { roomId } = this.#room
+      logger.info({ event: 'pdu.given_up', roomId, eventId, missing: missing.length })
+      await this.#core.store.commit((position) => [
+        remove(waitingEvents, eventId, roomId),
+        this.#core.erasures.note(roomId, position),
+      ])
       this.#entries.delete(eventId)
       this.#tell(eventId, { outcome: 'dropped', eventId, why: 'what it builds on is not to be had' })
       return
@@ -234,6 +239,12 @@ export class WaitingEvents {
     await this.#commit([put(waitingEvents, next, this.#room.roomId)])
     this.#entries.set(eventId, { event, row: next, lacks: missing[0], triedTs })
     this.#tell(eventId, { outcome: 'waiting', eventId, missing })
+  }
+
+  /** Too old to be shown by now: `purge.ts` has taken its row away, or is about to. */
+  #isOver({ pdu }: IdentifiedPdu): boolean {
+    const { roomId, head } = this.#room
+    return isGone(this.#core.retention.boundsOf(roomId, head.state), { pdu, order: Number.POSITIVE_INFINITY })
   }
 
   #tell(eventId: string, reception: Reception): void {

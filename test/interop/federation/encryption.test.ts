@@ -129,11 +129,12 @@ describe.skipIf(!canRun)('Hearth and Synapse, encryption', () => {
           },
         })
         await sync("bob's identity", ({ device_lists: lists }) => lists?.changed?.includes(bob.userId) === true)
-        const withIdentity = await until('the master key', async () => {
+        // Synapse stores them one after the other: who asks in between gets the first alone.
+        const withIdentity = await until('the master key and the self-signing key', async () => {
           const reply = await asksFor()
-          return (reply.master_keys as Record<string, object> | undefined)?.[bob.userId] ? reply : undefined
+          const [masters, selfSigning] = [reply.master_keys, reply.self_signing_keys] as Record<string, object>[]
+          return masters?.[bob.userId] && selfSigning?.[bob.userId] ? reply : undefined
         })
-        expect((withIdentity.self_signing_keys as Record<string, object>)[bob.userId]).toBeDefined()
         expect((withIdentity.user_signing_keys as Record<string, object> | undefined)?.[bob.userId]).toBeUndefined()
 
         const next = await follow(alice)

@@ -160,6 +160,7 @@ export interface RoomWish {
   readonly initial?: readonly { readonly type: string; readonly state_key?: string; readonly content: object }[]
   readonly alias?: string
   readonly isListed?: boolean
+  readonly isSpace?: boolean
 }
 
 export async function makeRoom(person: Person, wish: RoomWish = {}): Promise<string> {
@@ -171,6 +172,7 @@ export async function makeRoom(person: Person, wish: RoomWish = {}): Promise<str
     ...(wish.initial && { initial_state: wish.initial }),
     ...(wish.alias !== undefined && { room_alias_name: wish.alias }),
     ...(wish.isListed && { visibility: 'public' }),
+    ...(wish.isSpace && { creation_content: { type: 'm.space' } }),
   })
   return String(good(reply).room_id)
 }

@@ -59,6 +59,7 @@ function configuration(at: {
     form_secret: 'for tests only',
     bcrypt_rounds: 4,
     allow_public_rooms_over_federation: true,
+    room_list_publication_rules: [{ action: 'allow' }],
     allow_public_rooms_without_auth: true,
     presence: { enabled: true },
     federation: {
