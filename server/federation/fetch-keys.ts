@@ -11,7 +11,7 @@ import type { FederationClient } from './contract.ts'
 import { type KeyDocument, readKeyDocument } from './key-document.ts'
 import { RemoteRefusal } from './remote-refusal.ts'
 
-const LIMITS = { timeoutMs: 10_000, maxBytes: 64 * 1024, evenIfBackedOff: true } as const
+const LIMITS = { timeoutMs: 10_000, maxBytes: 16 * 1024, evenIfBackedOff: true } as const
 const NOTARY_LIMITS = { timeoutMs: 10_000, maxBytes: 2 * 1024 * 1024 } as const
 /** The most servers that one question to a notary is about, and how many questions there are. */
 const MAX_ASKED = 100

@@ -6,7 +6,6 @@ export type * from './contract.ts'
 export { createFederation, type Federation } from './create-federation.ts'
 export {
   createIncomingTransactions,
-  type IncomingTransaction,
   type IncomingTransactions,
 } from './incoming-transactions.ts'
 export { isSelfNamed, type OwnKeys, selfNameOf } from './key-document.ts'

@@ -11,14 +11,10 @@ export interface PromisedSentence {
   readonly text: string
 }
 
-/**
- * What the project makes of one: the tests that see it kept (`file › name`), why no answer of a server can break it, or what
- * has to be there before it can be kept.
- */
+/** What the project makes of one: the tests that see it kept (`file › name`), or why no answer of a server can break it. */
 export type Kept =
   | { readonly says: string; readonly tests: readonly string[] }
   | { readonly says: string; readonly because: string }
-  | { readonly says: string; readonly open: string }
 
 const TEXTS = join(specFolder, 'content/client-server-api')
 const APIS = join(specFolder, 'data/api/client-server')

@@ -309,6 +309,20 @@ describe('server-server-api §Retrieving server keys', () => {
     expect(pdus.map((pdu) => checkEventSignatures({ pdu, rules: v10, keyOf }).ok)).toEqual([false, true])
   })
 
+  it('is done at once where the server stops, and asks nobody from then on', async () => {
+    const silent = await rig.foreign('silent.test')
+    const { promise: asked, resolve } = Promise.withResolvers<void>()
+    silent.answerKeys = () => resolve()
+    const pdu = eventOf('silent.test', silent.key)
+    const lookup = isBelieved(pdu)
+    await asked
+    rig.federation[Symbol.dispose]()
+    expect(await lookup).toBe(false)
+    const other = await rig.foreign('other.test')
+    expect(await isSignedBy(other)).toBe(false)
+    expect(other.asked).toEqual([])
+  })
+
   it('asks nobody about an event without a signature', async () => {
     const server = await rig.foreign('there.test')
     expect(await isBelieved({ ...eventOf('there.test', server.key), signatures: {} })).toBe(false)

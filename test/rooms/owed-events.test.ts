@@ -47,10 +47,10 @@ async function allOwed(after: number, limit: number): Promise<readonly unknown[]
 }
 
 describe.each([
-  ['from memory', async () => undefined],
+  ['from memory', async (): Promise<void> => undefined],
   [
     'from the disk',
-    async () => {
+    async (): Promise<void> => {
       t = await t.reopen()
       b = remoteServer(t.rooms, 'b.test', key)
     },

@@ -102,7 +102,7 @@ export async function startAttacker(homes: Homes, name: string): Promise<Attacke
     if (reply.status >= 500) serverErrors.push(reply)
     return reply
   }
-  return {
+  const attacker: Attacker = {
     ...server,
     userId: `@mallory:${name}`,
     gives,
@@ -123,7 +123,7 @@ export async function startAttacker(homes: Homes, name: string): Promise<Attacke
     forge: (room, forgery) => forge(server, room, forgery),
     transaction(home, pdus, edus = []) {
       count += 1
-      return this.ask(home, 'PUT', `/_matrix/federation/v1/send/attack${count}`, {
+      return attacker.ask(home, 'PUT', `/_matrix/federation/v1/send/attack${count}`, {
         origin: name,
         origin_server_ts: Date.now(),
         pdus,
@@ -133,6 +133,7 @@ export async function startAttacker(homes: Homes, name: string): Promise<Attacke
     askedFor: (operation) =>
       foreign.asked.filter(({ url }) => OPERATION.exec(url.split('?')[0] ?? '')?.[1] === operation).length,
   }
+  return attacker
 }
 
 const slotOf = ({ type, state_key: stateKey }: Pdu): string => stateSlotOf(type, stateKey ?? '')

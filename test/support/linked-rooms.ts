@@ -41,6 +41,8 @@ export interface LinkedServers extends AsyncDisposable {
   readonly servers: readonly LinkedServer[]
   /** A server that only has a key: what it signs is known to be its. */
   readonly keys: Map<string, SigningKey>
+  /** A server that is gone: what it signed is known to be its only where others are trusted to vouch for that. */
+  readonly vouchedKeys: Map<string, SigningKey>
   cut(one: LinkedServer, other: LinkedServer): void
   heal(one: LinkedServer, other: LinkedServer): void
   /** Hands the events of a room that one server has to another, as its queue would: those since the other came in. */
@@ -53,6 +55,7 @@ export async function startLinkedRooms(
 ): Promise<LinkedServers> {
   const clock = manualClock()
   const keys = new Map<string, SigningKey>()
+  const vouchedKeys = new Map<string, SigningKey>()
   const cuts = new Set<string>()
   const linkOf = (one: string, other: string): string => [one, other].sort().join(' ')
   const servers: (LinkedServer & { current: TestRooms })[] = []
@@ -72,9 +75,9 @@ export async function startLinkedRooms(
   function peersOf(asker: string, asked: string[], interceptors: Interceptor[]): Peers {
     const bare: Peers = {
       keysFor:
-        async () =>
+        async (_pdus, _rules, vouchers = []) =>
         (serverName, keyId): VerifyKey | undefined => {
-          const key = keys.get(serverName)
+          const key = keys.get(serverName) ?? (vouchers.length > 0 ? vouchedKeys.get(serverName) : undefined)
           return key?.keyId === keyId ? { publicKey: key.publicKey, validUntilTs: Number.MAX_SAFE_INTEGER } : undefined
         },
       event: (server, eventId) =>
@@ -208,6 +211,7 @@ export async function startLinkedRooms(
   return {
     servers,
     keys,
+    vouchedKeys,
     cut: (one, other) => void cuts.add(linkOf(one.name, other.name)),
     heal: (one, other) => void cuts.delete(linkOf(one.name, other.name)),
     async deliver(from, to, roomId) {

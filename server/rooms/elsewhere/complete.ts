@@ -2,6 +2,7 @@
  * Brings the members of rooms that were joined without them. The states since the join are stored as what they change in the
  * one before it, so that this one is completed where it stands, and all that build on it are complete with it.
  */
+import { serverNameOf } from '../../../shared/matrix/identifiers.ts'
 import type { Peers } from '../../federation/index.ts'
 import { type Op, remove } from '../../store/index.ts'
 import { NO_CHANGES } from '../aggregates.ts'
@@ -19,6 +20,7 @@ import { events } from '../store.ts'
 import { strippedStateFor } from '../stripped-state.ts'
 import { checkState } from './bring-in.ts'
 import { isElsewhere } from './outside.ts'
+import { badAnswer } from './servers.ts'
 
 const FIRST_RETRY_MS = 5_000
 const LONGEST_RETRY_MS = 600_000
@@ -129,11 +131,14 @@ async function completeRoom(
   const found = await inquiry.first(async (peers: Peers, server) => {
     const answer = await peers.state(server, room.roomId, partial.joinEventId)
     const stateIds = checkState(server, room, answer.state)
-    // Only the one that let us in is believed what it says of servers that are gone.
+    // The one that let us in is believed what it says of servers that are gone; others as `vouchersFor` has it.
     const vouchers = server === partial.from ? [server] : undefined
     await keep(() => receiveOutliers(core, room, [...answer.authChain, ...answer.state], server, vouchers))
     // Some servers give the state after an event.
-    return stateIds.filter((eventId) => eventId !== partial.joinEventId)
+    const before = stateIds.filter((eventId) => eventId !== partial.joinEventId)
+    const members = await membersIn(room, before)
+    if (server !== partial.from) requireServers(server, partial, members)
+    return members
   })
   if (!found) return false
   await keep(async () => {
@@ -142,12 +147,29 @@ async function completeRoom(
       await room.flushed()
       // Who left and came back has another state to be completed.
       if (room.partial !== partial) return []
-      return stageMembers(core, room, partial, await membersIn(room, found.answer))
+      return stageMembers(core, room, partial, found.answer)
     })
     await Promise.all(staged)
   })
   logger.info({ event: 'rooms.partial.completed', roomId: room.roomId, from: found.server })
   return true
+}
+
+/** The share of servers that may have gone between two answers about the same moment, or are not known to one of the two. */
+const MAX_UNNAMED_SHARE = 0.1
+
+/**
+ * Another server than the one that let us in must not leave members out for good: its answer names those of the servers that
+ * we were told are in the room, but for a few.
+ * @throws RemoteError
+ */
+function requireServers(server: string, { servers }: PartialState, members: readonly KeptEvent[]): void {
+  const named = new Set<string>()
+  for (const event of members) {
+    if (membershipIn(event) === 'join') named.add(serverNameOf(event.pdu.state_key ?? ''))
+  }
+  const unnamed = [...servers].filter((one) => !named.has(one)).length
+  if (unnamed > servers.size * MAX_UNNAMED_SHARE) throw badAnswer(server, 'it leaves out members of the room')
 }
 
 /** The members that a state names, as far as they are known and not rejected. */

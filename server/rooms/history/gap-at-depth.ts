@@ -14,3 +14,14 @@ export async function gapAtDepth(room: OpenRoom, depth: number): Promise<Gap | u
   }
   return undefined
 }
+
+/**
+ * How deep the room's newest stretch without gaps begins: what is missing and no less deep is news, the rest is history.
+ * @returns 0 where nothing is missing
+ */
+export async function depthOfNewestStretch({ head, lease, reader }: OpenRoom): Promise<number> {
+  const gap = head.gaps.at(-1)
+  if (!gap) return 0
+  const [above] = await lease.range(events, { index: 'order', from: gap.next + 1, limit: 1 })
+  return above ? depthOf((await reader.complete(above)).pdu) : 0
+}

@@ -3,6 +3,7 @@ import { depthOf } from '../../protocol/event-format.ts'
 import type { IdentifiedPdu, Json } from '../../protocol/pdu.ts'
 import type { RoomsCore } from '../core.ts'
 import type { KeptEvent } from '../event.ts'
+import { depthOfNewestStretch } from '../history/gap-at-depth.ts'
 import type { OpenRoom } from '../open-room.ts'
 import type { Inquiry } from './inquiry.ts'
 import { receiveOutliers, verifyAll } from './outliers.ts'
@@ -33,9 +34,10 @@ export async function fetchPrevious(
   const earliest = room.head.extremities.map(({ eventId }) => eventId).slice(0, PER_ROUND)
   let latest: readonly string[] = [event.eventId]
   const open = new Set(byPreviousEvents(event.pdu))
-  // What is less deep is history: it is no news, and fetched when somebody wants to read it.
+  // What is less deep is history: it is no news, and fetched when somebody wants to read it. The room's ends say nothing of that:
+  // after a partition, what others have said meanwhile is as deep as what was said here.
   const depths = room.head.extremities.map(({ depth }) => depth)
-  const minDepth = Math.min(...depths, depthOf(event.pdu))
+  const minDepth = Math.min(...depths, depthOf(event.pdu), await depthOfNewestStretch(room))
   for (let round = 0; round < MAX_ROUNDS && latest.length > 0; round += 1) {
     const wish = { roomId: room.roomId, earliest, latest, limit: PER_ROUND, minDepth }
     const got = await inquiry.first(

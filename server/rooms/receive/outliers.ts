@@ -13,6 +13,7 @@ import { stageOutlier } from './commit.ts'
 import { parseReceived } from './parse.ts'
 import { byAuthEvents, inOrder, namesItself } from './references.ts'
 import { keptJson, keysOf, verify } from './verify.ts'
+import { vouchersFor } from './vouchers.ts'
 
 /** No room's state and its auth chain are larger; what comes after is left out. */
 const MAX_EVENTS = 200_000

@@ -117,7 +117,7 @@ async function raise({ roomId }: Room, level: number): Promise<void> {
 describe.each(VERSIONS)('in a room of version %s, nothing changes by a state of an attacker’s that', (version) => {
   it.each(lies)(
     '%s',
-    async (_, lie) => {
+    async (what, lie) => {
       const { room, once, now } = await fallen(version, !LEAVES_MEMBERS_OUT.test(what))
       await arena.unharmed(room, async () => {
         const state = lie(now, once)

@@ -467,6 +467,26 @@ describe('server-server-api §PUT /send_join, `omit_members`', () => {
     expect(await joinedIn(beta, roomId)).toContain('@carol:gamma.test')
   })
 
+  it('does not believe another server than the one it came in by that others are not in the room', async () => {
+    await using linked = await start()
+    const { roomId, gate, alpha, beta, gamma } = await partialRoom(linked)
+    await linked.deliver(alpha, gamma, roomId)
+    linked.cut(alpha, beta)
+    const withoutAlice = (state: readonly Json[]) =>
+      state.filter((event) => (event as JsonObject).state_key !== '@alice:alpha.test')
+    let isForged = true
+    beta.intercept({ state: (answer) => (isForged ? { ...answer, state: withoutAlice(answer.state) } : answer) })
+    gate.isOpen = true
+    beta.test.clock.advance(10_000)
+    await beta.rooms.choresDone()
+    expect(await joinedIn(beta, roomId)).not.toContain('@carol:gamma.test')
+    isForged = false
+    linked.heal(alpha, beta)
+    beta.test.clock.advance(600_000)
+    await beta.rooms.choresDone()
+    expect(await joinedIn(beta, roomId)).toEqual(['@alice:alpha.test', '@bob:beta.test', '@carol:gamma.test'])
+  })
+
   it('answers who is in the room only when it knows', async () => {
     await using linked = await start()
     const { roomId, gate, beta } = await partialRoom(linked)
