@@ -230,16 +230,17 @@ describe('homes that are never there at the same time', () => {
       const said = ['first', 'second', 'third']
       for (const body of said) await send(alice, roomId, body)
       await must(setState(alice, roomId, 'm.room.topic', { topic: 'from far away' }))
+      const topicAt = async (person: Person): Promise<unknown> =>
+        (await person.api.get(roomPath(roomId, '/state/m.room.topic'))).body
       await expect.poll(async () => (await heardBy(bob, roomId))[alice.userId], POLL).toEqual(said)
+      await expect.poll(() => topicAt(bob), POLL).toMatchObject({ topic: 'from far away' })
       homes.isolate(alpha)
       homes.heal(beta, gamma)
       await send(bob, roomId, 'alice has been here')
       await expect
         .poll(async () => heardBy(carol, roomId), POLL)
         .toEqual({ [alice.userId]: said, [bob.userId]: ['alice has been here'] })
-      await expect
-        .poll(async () => (await carol.api.get(roomPath(roomId, '/state/m.room.topic'))).body, POLL)
-        .toMatchObject({ topic: 'from far away' })
+      await expect.poll(() => topicAt(carol), POLL).toMatchObject({ topic: 'from far away' })
       homes.healAll()
     },
     TEST_MS,
