@@ -9,20 +9,12 @@
  */
 import { parseArgs } from 'node:util'
 import { BenchClient } from './bench-client.ts'
+import { registration } from './crowd-service.ts'
 import { sideBySide } from './growth.ts'
 import { findListeningProcess, ProcessUsage } from './process-usage.ts'
 import { makeHearthHome } from './start-server.ts'
 import { show, Table } from './table.ts'
 
-const registration = {
-  id: 'bench',
-  url: null,
-  as_token: 'as-token-of-the-benchmark',
-  hs_token: 'hs-token-of-the-benchmark',
-  sender_localpart: 'bench',
-  rate_limited: false,
-  namespaces: { users: [{ regex: '@crowd_.*', exclusive: true }], rooms: [], aliases: [] },
-}
 const AT_ONCE = 16
 const ROUNDS = 5
 

@@ -26,19 +26,11 @@ import {
 import { startSynapse } from '../interop/federation/synapse.ts'
 import { createApi } from '../support/api.ts'
 import { makeTestCa } from '../support/certificates.ts'
+import { registration } from './crowd-service.ts'
 import { sideBySide } from './growth.ts'
 import { ProcessUsage } from './process-usage.ts'
 import { show, Table } from './table.ts'
 
-const registration = {
-  id: 'bench',
-  url: null,
-  as_token: 'as-token-of-the-benchmark',
-  hs_token: 'hs-token-of-the-benchmark',
-  sender_localpart: 'bench',
-  rate_limited: false,
-  namespaces: { users: [{ regex: '@crowd_.*', exclusive: true }], rooms: [], aliases: [] },
-}
 const AT_ONCE = 16
 const PATIENCE_MS = 300_000
 
